@@ -1,0 +1,50 @@
+# Every target makes .venv from the lock first; that is instant when it is already done.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check ui bench lock
+
+PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do command -v $$p >/dev/null 2>&1 && \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+READY := .venv/.ready
+# The instance lives in this folder (see dagster.yaml); nothing is sent anywhere.
+export DAGSTER_HOME ?= $(CURDIR)
+export MLFLOW_DISABLE_TELEMETRY ?= true
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
+
+demo: $(READY) ## Phantoms -> harmonized labels -> image store -> split -> checkpoint -> report (CXR_NIH_ROOT=<dir>: real NIH)
+	@$(BIN)/cxr demo
+
+test: $(READY) $(READY)-realdata ## Run the tests
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: $(READY) ## Lint, types, import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+ui: $(READY) ## Dagster and MLflow on 127.0.0.1
+	@$(BIN)/cxr ui
+
+bench: $(READY) $(READY)-realdata ## Run the benchmarks, print their ratios
+	@for b in benchmarks/*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done
+
+lock: ## Resolve requirements.lock again from pyproject.toml (needs uv)
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-annotate --no-emit-index-url \
+		--custom-compile-command "make lock" -o requirements.lock
+
+$(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "cxr_pipeline needs Python 3.11 or newer; found $$(python3 --version 2>&1). \
+	Install it, or name it: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing the pinned versions into .venv (about 7 GB with torch, a few minutes the first time) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Real metadata of NIH and CheXpert, for the tests of published counts: only its data files are read.
+$(READY)-realdata: $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps torchxrayvision==1.5.7
+	@touch $@

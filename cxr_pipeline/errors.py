@@ -1,0 +1,41 @@
+"""What a user can cause. Every message says what was found, what was expected, and what to do next."""
+
+
+class CxrError(Exception):
+    """Parent of every failure that a user can cause and can mend; the CLI prints it without a traceback."""
+
+
+class SourceNotFoundError(CxrError):
+    """The folder or a metadata file of a source is not where it was said to be."""
+
+
+class SourceFormatError(CxrError):
+    """A metadata file is there but does not have the published columns or values."""
+
+
+class TableError(CxrError):
+    """A table breaks its declaration in `tables.py`, or has not been made yet."""
+
+
+class ImageError(CxrError):
+    """An image file that cannot be decoded into a usable radiograph; carries the quarantine `reason`."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class StoreError(CxrError):
+    """An image store is missing, incomplete, or lacks a requested image."""
+
+
+class CheckpointError(CxrError):
+    """A checkpoint folder is incomplete or does not fit the network it names."""
+
+
+class TrainingError(CxrError):
+    """Training cannot start or go on: no usable images, a loss that is not a number."""
+
+
+class JobError(CxrError):
+    """A launched program ended with an error; the message ends with the tail of its output."""

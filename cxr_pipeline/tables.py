@@ -1,0 +1,184 @@
+"""Every table of the pipeline, declared once: columns, types, keys, rules, meaning.
+
+From these classes come the validation at the door of each step, the blocking Dagster checks, the column schema in
+the UI and `docs/tables.md`. What fills the tables does not live here.
+"""
+
+import dataframely as dy
+import polars as pl
+
+from cxr_pipeline.pathologies import EVIDENCE, NEGATIVE, PATHOLOGIES, POSITIVE, SPLITS, UNCERTAIN
+
+VIEWS = ("PA", "AP", "LATERAL", "UNKNOWN")
+FRONTAL_VIEWS = ("PA", "AP")
+SEXES = ("F", "M")
+OFFICIAL_SPLITS = ("train", "train_val", "val", "test")
+
+
+def _cell(pathology: str) -> dy.Int8:
+    return dy.Int8(
+        nullable=True,
+        is_in=[POSITIVE, NEGATIVE, UNCERTAIN],
+        description=f"{pathology}: 1 positive, 0 negative, -1 uncertain in the source, null unknown",
+    )
+
+
+def _probability(pathology: str) -> dy.Float32:
+    return dy.Float32(nullable=False, min=0.0, max=1.0, description=f"Predicted probability of {pathology}")
+
+
+class ImageTable(dy.Schema):
+    """One row per published image, as its source describes it."""
+
+    image_id = dy.String(primary_key=True, min_length=1, description="`<dataset>/<name>`, unique across sources")
+    patient_id = dy.String(nullable=False, min_length=1, description="`<dataset>/<patient>`: the unit of splitting")
+    study_id = dy.String(nullable=False, min_length=1, description="`<dataset>/<study>`: images read together")
+    dataset = dy.String(nullable=False, min_length=1, description="Name of the source")
+    view = dy.Enum(VIEWS, nullable=False, description="Projection as the source states it")
+    age_years = dy.Float32(nullable=True, min=0.0, max=120.0, description="Age at the study; null when not credible")
+    sex = dy.Enum(SEXES, nullable=True, description="Sex as the source states it")
+    official_split = dy.Enum(OFFICIAL_SPLITS, nullable=True, description="The part that the publisher put it in")
+    is_phantom = dy.Bool(nullable=False, description="A rendered phantom, not a radiograph of a person")
+
+
+class RawTable(ImageTable):
+    """The inventory of one source: its images and whether each pixel file is there."""
+
+    path = dy.String(nullable=False, min_length=1, description="File, relative to the source's folder")
+    is_present = dy.Bool(nullable=False, description="Whether the pixel file was found")
+    file_bytes = dy.Int64(nullable=True, min=0, description="Size of the pixel file; null when it is not there")
+
+
+class FindingTable(dy.Schema):
+    """One row per finding that a source states, in the words of the source."""
+
+    image_id = dy.String(primary_key=True, min_length=1, description="As in the image table")
+    finding = dy.String(primary_key=True, min_length=1, description="The source's own term, stripped")
+    reader = dy.String(primary_key=True, description="Who said so; empty where the source has one voice")
+    value = dy.Int8(nullable=False, is_in=[POSITIVE, NEGATIVE, UNCERTAIN], description="What is said of it")
+
+
+class MappingTable(dy.Schema):
+    """What each word of a source means in the fourteen classes; one CSV per source, for a radiologist to review."""
+
+    finding = dy.String(primary_key=True, min_length=1, description="The source's own term")
+    pathology = dy.Enum(PATHOLOGIES, nullable=True, description="The class it speaks of; null when none")
+    rule = dy.Enum(
+        ["direct", "parent", "ambiguous", "normal", "outside"],
+        nullable=False,
+        description="direct: same meaning; parent: broader; ambiguous: doubtful; normal: denies all; outside: none",
+    )
+    reason = dy.String(nullable=True, description="Why, with the source")
+
+
+class LabelTable(ImageTable):
+    """One row per published image with the fourteen harmonized labels and the evidence for each."""
+
+    Atelectasis = _cell("Atelectasis")
+    Cardiomegaly = _cell("Cardiomegaly")
+    Consolidation = _cell("Consolidation")
+    Edema = _cell("Edema")
+    Effusion = _cell("Effusion")
+    Emphysema = _cell("Emphysema")
+    Fibrosis = _cell("Fibrosis")
+    Hernia = _cell("Hernia")
+    Infiltration = _cell("Infiltration")
+    Mass = _cell("Mass")
+    Nodule = _cell("Nodule")
+    Pleural_Thickening = _cell("Pleural_Thickening")
+    Pneumonia = _cell("Pneumonia")
+    Pneumothorax = _cell("Pneumothorax")
+    evidence = dy.Struct(
+        {p: dy.Enum(EVIDENCE, nullable=False) for p in PATHOLOGIES},
+        nullable=False,
+        description="Where each label comes from: " + ", ".join(EVIDENCE),
+    )
+
+    @dy.rule()
+    def unknown_has_no_value(cls) -> pl.Expr:
+        """A cell is null exactly where its evidence is `ambiguous` or `unobserved`."""
+        unknown = [
+            pl.col("evidence").struct.field(p).is_in(["ambiguous", "unobserved"]) == pl.col(p).is_null()
+            for p in PATHOLOGIES
+        ]
+        return pl.all_horizontal(unknown)
+
+
+class StoreIndex(dy.Schema):
+    """One row per image file that was read: where its pixels are, or why it is in quarantine."""
+
+    image_id = dy.String(primary_key=True, min_length=1, description="As in the image table")
+    shard = dy.String(nullable=True, description="Shard file within the store; null in quarantine")
+    row = dy.Int32(nullable=True, min=0, description="Row within the shard; null in quarantine")
+    source_path = dy.String(nullable=False, min_length=1, description="File, relative to the source's folder")
+    source_bytes = dy.Int64(nullable=False, min=0, description="Size of the source file")
+    source_digest = dy.String(nullable=False, description="SHA-256 of the source file, hexadecimal")
+    source_height = dy.Int32(nullable=True, min=1, description="Height of the original, pixels")
+    source_width = dy.Int32(nullable=True, min=1, description="Width of the original, pixels")
+    source_mode = dy.String(nullable=True, description="Pixel form of the original: `L8`, `RGBA8`, `L16`, ...")
+    dhash = dy.Binary(nullable=True, description="16x16 difference hash, 256 bits, most significant bit first")
+    mean = dy.Float32(nullable=True, min=0.0, max=255.0, description="Mean grey value of the stored pixels")
+    spread = dy.Float32(nullable=True, min=0.0, description="Standard deviation of the stored pixels")
+    quarantine = dy.String(nullable=True, description="Why the file cannot be used; null when it can")
+
+    @dy.rule()
+    def stored_or_quarantined(cls) -> pl.Expr:
+        stored = pl.all_horizontal(pl.col("shard", "row", "dhash", "mean", "spread").is_not_null())
+        return stored == pl.col("quarantine").is_null()
+
+
+class CohortTable(LabelTable):
+    """All sources merged: one row per usable image, with its split and where its pixels are."""
+
+    split = dy.Enum(SPLITS, nullable=False, description="train, val or test; one per group")
+    group = dy.String(nullable=False, min_length=1, description="Smallest patient key among patients kept together")
+    shard = dy.String(nullable=False, description="Shard file within `images/<dataset>`")
+    row = dy.Int32(nullable=False, min=0, description="Row within the shard")
+
+    @dy.rule()
+    def one_split_per_patient(cls) -> pl.Expr:
+        return (pl.col("split").n_unique() == 1).over("patient_id")
+
+    @dy.rule()
+    def one_split_per_group(cls) -> pl.Expr:
+        return (pl.col("split").n_unique() == 1).over("group")
+
+    @dy.rule()
+    def official_test_stays_test(cls) -> pl.Expr:
+        return (pl.col("official_split").fill_null("train") != "test") | (pl.col("split") == "test")
+
+
+class PredictionTable(dy.Schema):
+    """One row per evaluated image: the probability of each class."""
+
+    image_id = dy.String(primary_key=True, min_length=1, description="As in the cohort")
+    split = dy.Enum(SPLITS, nullable=False, description="Split of the image")
+    Atelectasis = _probability("Atelectasis")
+    Cardiomegaly = _probability("Cardiomegaly")
+    Consolidation = _probability("Consolidation")
+    Edema = _probability("Edema")
+    Effusion = _probability("Effusion")
+    Emphysema = _probability("Emphysema")
+    Fibrosis = _probability("Fibrosis")
+    Hernia = _probability("Hernia")
+    Infiltration = _probability("Infiltration")
+    Mass = _probability("Mass")
+    Nodule = _probability("Nodule")
+    Pleural_Thickening = _probability("Pleural_Thickening")
+    Pneumonia = _probability("Pneumonia")
+    Pneumothorax = _probability("Pneumothorax")
+
+
+class MetricTable(dy.Schema):
+    """One row per number of the evaluation, with its 95 % interval. A null value means "n/a", never 0.5."""
+
+    split = dy.Enum(SPLITS, primary_key=True, description="Which split was measured")
+    source = dy.String(primary_key=True, description="Dataset, or `all`")
+    subgroup = dy.String(primary_key=True, description="`all`, or a named part of the patients")
+    pathology = dy.String(primary_key=True, description="Class, or `macro` for the mean over classes with a value")
+    metric = dy.String(primary_key=True, description="auroc, average_precision, f1, precision, recall, ...")
+    value = dy.Float64(nullable=True, description="Point estimate; null is n/a")
+    low = dy.Float64(nullable=True, description="2.5th percentile over patient-level bootstrap samples")
+    high = dy.Float64(nullable=True, description="97.5th percentile over patient-level bootstrap samples")
+    n = dy.Int64(nullable=False, min=0, description="Images with a known label")
+    positives = dy.Int64(nullable=False, min=0, description="Of these, positive")
