@@ -39,3 +39,7 @@ class TrainingError(CxrError):
 
 class JobError(CxrError):
     """A launched program ended with an error; the message ends with the tail of its output."""
+
+
+class PhantomError(CxrError):
+    """Phantoms cannot be rendered: an unknown source or finding, or a folder that holds something else."""

@@ -1,8 +1,10 @@
 """Every table of the pipeline, declared once: columns, types, keys, rules, meaning.
 
 From these classes come the validation at the door of each step, the blocking Dagster checks, the column schema in
-the UI and `docs/tables.md`. What fills the tables does not live here.
+the UI and `docs/tables.md` (`make docs`). What fills the tables does not live here.
 """
+
+from inspect import getdoc
 
 import dataframely as dy
 import polars as pl
@@ -182,3 +184,41 @@ class MetricTable(dy.Schema):
     high = dy.Float64(nullable=True, description="97.5th percentile over patient-level bootstrap samples")
     n = dy.Int64(nullable=False, min=0, description="Images with a known label")
     positives = dy.Int64(nullable=False, min=0, description="Of these, positive")
+
+
+TABLES: tuple[type[dy.Schema], ...] = (
+    RawTable,
+    FindingTable,
+    MappingTable,
+    LabelTable,
+    StoreIndex,
+    CohortTable,
+    PredictionTable,
+    MetricTable,
+)
+
+
+def describe_tables() -> str:
+    """Every table as Markdown: the text of `docs/tables.md`."""
+    return "\n".join(["# Tables", "", "Written by `make docs` from `cxr_pipeline/tables.py`.", *map(_describe, TABLES)])
+
+
+def _describe(table: type[dy.Schema]) -> str:
+    rows = [
+        f"| `{name}` | {column.dtype if not isinstance(column, dy.Struct) else 'Struct'} "
+        f"| {'key' if column.primary_key else 'nullable' if column.nullable else ''} | {column.description} |"
+        for name, column in table.columns().items()
+    ]
+    return "\n".join(
+        [
+            "",
+            f"## {table.__name__}",
+            "",
+            getdoc(table) or "",
+            "",
+            "| column | type | | meaning |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )

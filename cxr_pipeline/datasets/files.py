@@ -1,0 +1,81 @@
+"""Finds the files of a source on disk. What is written in them does not matter here."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from cxr_pipeline.datasets.base import Dataset
+from cxr_pipeline.errors import SourceNotFoundError
+
+PHANTOM_MARKER = "PHANTOM.txt"  # lies in the root of every rendered collection
+
+
+def require_file(dataset: Dataset, folders: Sequence[Path], names: Sequence[str]) -> Path:
+    """The first of `names` in the first of `folders` that has one; SourceNotFoundError otherwise.
+
+    `folders[0]` is the folder that the user named.
+    """
+    root = folders[0]
+    if not root.is_dir():
+        raise SourceNotFoundError(f"{dataset.title}: there is no folder {root}. {_what_to_do(dataset)}")
+    found = find_file(folders, names)
+    if found is None:
+        looked_for = " or ".join(names)
+        raise SourceNotFoundError(f"{dataset.title}: {root} has no {looked_for}. {_what_to_do(dataset)}")
+    return found
+
+
+def find_file(folders: Sequence[Path], names: Sequence[str]) -> Path | None:
+    """The first of `names` in the first of `folders` that has one."""
+    candidates = (folder / name for folder in folders for name in names)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def walk_files(root: Path, suffix: str) -> list[str]:
+    """Paths below `root`, relative to it, of all files with `suffix` in either case: shallow first, then by name.
+
+    Hidden files are left out: `._00000001_000.png` is what macOS archives add beside every image. Linked folders are
+    followed, since large collections are often linked in from another disk, but none is entered twice.
+    """
+    found: list[str] = []
+    entered: set[tuple[int, int]] = set()
+    waiting = [""] if root.is_dir() else []
+    while waiting:
+        inner = waiting.pop()
+        status = (root / inner).stat()
+        if (status.st_dev, status.st_ino) in entered:
+            continue
+        entered.add((status.st_dev, status.st_ino))
+        folders, files = _list_folder(root / inner, suffix)
+        waiting += [f"{inner}{name}/" for name in folders]
+        found += [f"{inner}{name}" for name in files]
+    return sorted(found, key=lambda path: (path.count("/"), path))
+
+
+def index_files(paths: Iterable[str], keys_of: Callable[[str], Sequence[str]]) -> dict[str, Path]:
+    """Key -> path. The first path wins a key; a path that wins none stays under its own name, to be counted."""
+    index: dict[str, Path] = {}
+    for path in paths:
+        keys = [key for key in keys_of(path) if key not in index] or [path]
+        index.update(dict.fromkeys(keys, Path(path)))
+    return index
+
+
+def phantom_marker(root: Path) -> Path | None:
+    """The marker of a rendered collection, in `root` or beside it (a user may name the inner folder)."""
+    return find_file([root, root.resolve().parent], [PHANTOM_MARKER])
+
+
+def _list_folder(folder: Path, suffix: str) -> tuple[list[str], list[str]]:
+    with os.scandir(folder) as entries:
+        visible = [entry for entry in entries if not entry.name.startswith(".")]
+    folders = [entry.name for entry in visible if entry.is_dir()]
+    files = [entry.name for entry in visible if entry.name.lower().endswith(suffix) and entry.is_file()]
+    return folders, files
+
+
+def _what_to_do(dataset: Dataset) -> str:
+    return (
+        f"Expected the unpacked release: set {dataset.root_variable} to its folder, "
+        f"or get the release from {dataset.home_page}."
+    )

@@ -1,0 +1,1 @@
+"""From the words of a source to the fourteen classes."""

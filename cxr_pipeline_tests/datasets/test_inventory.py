@@ -1,0 +1,134 @@
+"""The inventory counts what is there, what is missing, and what nobody asked for."""
+
+import os
+import shutil
+
+import pytest
+
+from cxr_pipeline.datasets import DATASETS
+from cxr_pipeline.datasets.inventory import Inventory, fingerprint, take_inventory
+from cxr_pipeline.errors import SourceNotFoundError, TableError
+from cxr_pipeline.storage.lake import validate_table
+from cxr_pipeline.tables import RawTable
+from cxr_pipeline_tests.datasets.realdata import shared_folder
+from cxr_pipeline_tests.datasets.sources import NIH_ROWS, nih_row, write_chexpert, write_image, write_lines, write_nih
+
+NIH = DATASETS["nih"]
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Three rows and three files, of which two fit: one row has no file, one file has no row."""
+    write_nih(tmp_path / "nih")
+    for name in ("00000001_000.png", "00000001_001.png", "00000009_000.png"):
+        write_image(tmp_path / "nih" / "images_001" / "images" / name, b"12345")
+    return tmp_path / "nih"
+
+
+def test_every_row_tells_where_its_file_is(root):
+    table = take_inventory(NIH, root).table
+    assert table.select("image_id", "path", "is_present", "file_bytes").rows() == [
+        ("nih/00000001_000", "images_001/images/00000001_000.png", True, 5),
+        ("nih/00000001_001", "images_001/images/00000001_001.png", True, 5),
+        ("nih/00000002_000", "00000002_000.png", False, None),
+    ]
+    assert validate_table(table, RawTable).equals(table)
+
+
+def test_row_without_file_and_file_without_row_are_counted_and_told(root):
+    inventory = take_inventory(NIH, root)
+    assert (inventory.missing, inventory.extra) == (1, 1)
+    assert any("1 of 3 published images have no file" in line for line in inventory.warnings)
+    assert any("1 image files" in line and "no published row" in line for line in inventory.warnings)
+
+
+def test_complete_source_has_no_warnings(tmp_path):
+    write_nih(tmp_path, NIH_ROWS[:1])
+    write_lines(tmp_path / "train_val_list.txt", ["00000001_000.png"])
+    write_lines(tmp_path / "test_list.txt", ["00000002_000.png"])
+    write_image(tmp_path / "00000001_000.png")
+    inventory = take_inventory(NIH, tmp_path)
+    assert (inventory.missing, inventory.extra, inventory.warnings) == (0, 0, ())
+
+
+def test_absent_optional_metadata_is_told(tmp_path):
+    inventory = take_inventory(DATASETS["chexpert"], write_chexpert(tmp_path, valid=None))
+    assert any("valid.csv" in line and "official validation set" in line for line in inventory.warnings)
+
+
+def test_second_copy_of_an_image_counts_as_extra(root):
+    write_image(root / "images-224" / "00000001_000.png")
+    assert take_inventory(NIH, root).extra == 2
+
+
+def test_file_that_answers_for_either_part_is_no_extra(tmp_path):
+    write_chexpert(tmp_path)
+    write_image(tmp_path / "batch2/patient00001/study1/view1_frontal.jpg")
+    inventory = take_inventory(DATASETS["chexpert"], tmp_path)
+    assert (inventory.missing, inventory.extra) == (3, 0)
+
+
+def test_warnings_name_no_patient(root):
+    assert "0000" not in "".join(take_inventory(NIH, root).warnings).replace(str(root), "")
+
+
+@pytest.mark.parametrize("is_phantom", [True, False])
+def test_marker_makes_every_row_a_phantom(root, is_phantom):
+    if is_phantom:
+        (root / "PHANTOM.txt").write_text("rendered")
+    assert take_inventory(NIH, root).table["is_phantom"].to_list() == [is_phantom] * 3
+
+
+def test_image_that_is_listed_twice_is_refused(tmp_path):
+    write_nih(tmp_path, [nih_row(), nih_row()])
+    with pytest.raises(TableError, match="2 of 2 rows break primary_key"):
+        take_inventory(NIH, tmp_path)
+
+
+@pytest.mark.parametrize("dataset", DATASETS.values(), ids=list(DATASETS))
+@pytest.mark.parametrize("work", [take_inventory, fingerprint])
+def test_missing_root_says_what_to_do(tmp_path, dataset, work):
+    with pytest.raises(SourceNotFoundError, match=f"there is no folder .*CXR_{dataset.name.upper()}_ROOT"):
+        work(dataset, tmp_path / "absent")
+
+
+def test_inventory_of_an_unused_source_is_empty_and_valid():
+    inventory = Inventory.empty()
+    assert (inventory.table.height, inventory.missing, inventory.extra, inventory.warnings) == (0, 0, 0, ())
+    assert validate_table(inventory.table, RawTable).height == 0
+
+
+def test_fingerprint_does_not_depend_on_where_the_root_is(root, tmp_path):
+    shutil.copytree(root, tmp_path / "copy")
+    assert fingerprint(NIH, root) == fingerprint(NIH, tmp_path / "copy")
+
+
+@pytest.mark.parametrize("change", ["metadata", "size", "time", "name", "new", "list", "phantom"])
+def test_fingerprint_changes_with_the_source(root, change):
+    before = fingerprint(NIH, root)
+    image = root / "images_001" / "images" / "00000001_000.png"
+    changes = {
+        "metadata": lambda: write_nih(root, NIH_ROWS[:2]),
+        "size": lambda: image.write_bytes(b"123456"),
+        "time": lambda: os.utime(image, (1, 1)),
+        "name": lambda: image.rename(image.with_name("00000001_002.png")),
+        "new": lambda: write_image(root / "00000002_000.png"),
+        "list": lambda: write_lines(root / "test_list.txt", ["00000002_000.png"]),
+        "phantom": lambda: (root / "PHANTOM.txt").write_text("rendered"),
+    }
+    changes[change]()
+    assert fingerprint(NIH, root) != before
+
+
+def test_fingerprint_is_the_same_twice(root):
+    assert fingerprint(NIH, root) == fingerprint(NIH, root)
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(("folder", "images"), [("nih", 248), ("nih-224", 1_081)])
+def test_real_images_are_all_there(folder, images):
+    inventory = take_inventory(NIH, shared_folder(folder))
+    assert (inventory.table.height, inventory.missing, inventory.extra) == (images, 0, 0)
+    assert inventory.warnings == ()
+    assert not inventory.table["is_phantom"].any()
+    assert inventory.table["file_bytes"].min() > 1_000

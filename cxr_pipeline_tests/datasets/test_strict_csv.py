@@ -1,0 +1,134 @@
+"""Text tables are read as they are written, or not at all."""
+
+import gzip
+
+import polars as pl
+import pytest
+
+from cxr_pipeline.datasets.strict_csv import read_csv, read_lines, recode, require_match
+from cxr_pipeline.errors import SourceFormatError
+
+PLAIN = b"id,label,value\n007,a,1.0\n008,,-1.0\n"
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_bytes(content, name="table.csv"):
+        path = tmp_path / name
+        path.write_bytes(content)
+        return path
+
+    return write_bytes
+
+
+def test_cells_stay_as_written_and_empty_ones_are_empty_text(write):
+    frame = read_csv(write(PLAIN), ["id", "label", "value"])
+    assert frame.schema == dict.fromkeys(["id", "label", "value"], pl.String)
+    assert frame.rows() == [("007", "a", "1.0"), ("008", "", "-1.0")]
+
+
+@pytest.mark.parametrize("name", ["table.csv.gz", "table.csv"])
+def test_gzip_is_told_by_its_content_not_by_its_name(write, name):
+    assert read_csv(write(gzip.compress(PLAIN), name), ["id"])["id"].to_list() == ["007", "008"]
+
+
+def test_plain_text_under_a_gz_name_is_read(write):
+    assert read_csv(write(PLAIN, "table.csv.gz"), ["id"])["id"].to_list() == ["007", "008"]
+
+
+def test_columns_come_in_the_order_asked_for(write):
+    assert read_csv(write(PLAIN), ["value", "id"]).row(0) == ("1.0", "007")
+
+
+def test_byte_order_mark_and_windows_line_ends_are_no_part_of_a_cell(write):
+    frame = read_csv(write(b"\xef\xbb\xbf" + PLAIN.replace(b"\n", b"\r\n")), ["id", "value"])
+    assert frame.rows() == [("007", "1.0"), ("008", "-1.0")]
+
+
+def test_quoted_cells_may_hold_commas_and_newlines(write):
+    assert read_csv(write(b'id,label\n1,"a, b\nc"\n'), ["label"]).item() == "a, b\nc"
+
+
+def test_alias_names_a_column_by_its_other_spelling(write):
+    assert read_csv(write(PLAIN), ["name"], aliases={"id": "name"})["name"].to_list() == ["007", "008"]
+
+
+def test_unasked_columns_may_repeat_or_lack_a_name(write):
+    assert read_csv(write(b"id,x,x,\n1,2,3,\n"), ["id"]).item() == "1"
+
+
+def test_missing_column_error_names_file_found_and_expected(write):
+    with pytest.raises(SourceFormatError) as caught:
+        read_csv(write(PLAIN), ["id", "sex"])
+    message = str(caught.value)
+    assert "table.csv" in message
+    assert "lacks the columns ['sex']" in message
+    assert "['id', 'label', 'value']" in message
+    assert "expected ['id', 'sex']" in message
+
+
+def test_column_named_twice_is_refused(write):
+    with pytest.raises(SourceFormatError, match=r"names the columns \['id'\] more than once"):
+        read_csv(write(b"id,id\n1,2\n"), ["id"])
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "is empty"),
+        (b"\n \n", "is empty"),
+        (PLAIN.decode().encode("utf-16"), "is UTF-16 text"),
+        (PLAIN.replace(b"a", b"\0"), "holds NUL bytes"),
+        (PLAIN.replace(b"a", b"\xe9"), "is not UTF-8 text"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "Git LFS pointer"),
+        (gzip.compress(PLAIN)[:-12], "damaged gzip"),
+        (gzip.compress(PLAIN)[:20] + b"damage" + gzip.compress(PLAIN)[26:], "damaged gzip"),
+        (b"id,label,value\n", "no rows"),
+        (b"<!DOCTYPE html>\n<title>Log in</title>\n", "lacks the columns"),
+        (PLAIN + b"009,b\n", "1 rows do not have the 3 cells"),
+        (PLAIN + b"009,b,1.0,x\n", "1 rows do not have the 3 cells"),
+    ],
+)
+def test_what_is_not_the_published_text_is_refused(write, content, problem):
+    with pytest.raises(SourceFormatError, match=problem):
+        read_csv(write(content), ["id", "label", "value"])
+
+
+def test_open_quote_is_refused_without_showing_rows(write):
+    rows = b"".join(b"%d,a,1.0\n" % number for number in range(300_000))
+    with pytest.raises(SourceFormatError, match="is a quote left open") as caught:
+        read_csv(write(b'id,label,value\n1,"a,1.0\n' + rows), ["id"])
+    assert caught.value.__suppress_context__
+
+
+def test_error_of_a_cut_row_tells_no_patient(write):
+    with pytest.raises(SourceFormatError) as caught:
+        read_csv(write(b"patient,label\n1234567,a\n7654321\n"), ["patient"])
+    assert "7654321" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_lines_are_read_without_a_newline_at_the_end(write):
+    assert read_lines(write(b"a.png\r\n b.png\n\nc.png")) == ["a.png", "b.png", "c.png"]
+
+
+def test_lines_of_utf16_are_refused(write):
+    with pytest.raises(SourceFormatError, match="UTF-16"):
+        read_lines(write("a.png\n".encode("utf-16")))
+
+
+def test_mismatch_counts_the_cells(write):
+    frame = pl.DataFrame({"age": ["12", "x", ""]})
+    with pytest.raises(SourceFormatError, match=r"2 of 3 cells of 'age'"):
+        require_match(write(PLAIN), frame, "age", r"^\d+$")
+
+
+def test_recode_may_give_null(write):
+    frame = pl.DataFrame({"sex": ["F", "?", "F"]})
+    assert recode(write(PLAIN), frame, "sex", {"F": "F", "M": "M", "?": None}).to_list() == ["F", None, "F"]
+
+
+def test_recode_names_what_has_no_code(write):
+    frame = pl.DataFrame({"sex": ["F", "female"]})
+    with pytest.raises(SourceFormatError, match=r"'sex' holds 'female': expected 'F', 'M'"):
+        recode(write(PLAIN), frame, "sex", {"F": "F", "M": "M"})
