@@ -1,0 +1,266 @@
+import os
+
+import numpy as np
+import polars as pl
+import pytest
+
+from cxr_pipeline.errors import SourceNotFoundError
+from cxr_pipeline.images import prepare
+from cxr_pipeline.images.decoding import BATCH_FILES
+from cxr_pipeline.images.pixels import read_radiograph
+from cxr_pipeline.images.prepare import PrepareSummary, prepare_images
+from cxr_pipeline.images.store import ImageStore
+from cxr_pipeline.storage.lake import read_table
+from cxr_pipeline.tables import StoreIndex
+from cxr_pipeline_tests.images.conftest import encode, picture
+
+SIZE = 32
+COUNT = 7
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A source of seven pictures, one of them as JPEG."""
+    root = tmp_path / "source"
+    (root / "images").mkdir(parents=True)
+    for number in range(COUNT):
+        form = "JPEG" if number == 3 else "PNG"
+        (root / "images" / f"{number}.png").write_bytes(encode(picture(number, width=48), form))
+    return root
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "lake" / "images" / "nih"
+
+
+@pytest.fixture(autouse=True)
+def _small_shards(monkeypatch):
+    monkeypatch.setattr(prepare, "MAX_SHARD_ROWS", 3)
+
+
+def _table(root, numbers=range(COUNT)):
+    paths = [f"images/{number}.png" for number in numbers]
+    sizes = [(root / path).stat().st_size if (root / path).exists() else 0 for path in paths]
+    return pl.DataFrame({"image_id": [f"nih/{number}" for number in numbers], "path": paths, "file_bytes": sizes})
+
+
+def _prepare(root, folder, numbers=range(COUNT), **options):
+    return prepare_images(_table(root, numbers), root, folder, **{"size": SIZE, **options})
+
+
+def _index(folder):
+    return read_table(folder / "index.parquet", StoreIndex)
+
+
+def _contents(folder):
+    """Name, bytes and modification time of every file of the store."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [(path.relative_to(folder), path.read_bytes(), path.stat().st_mtime_ns) for path in files]
+
+
+def _bytes(folder):
+    return [(name, data) for name, data, _ in _contents(folder)]
+
+
+def test_the_store_holds_what_the_files_show(root, folder):
+    assert _prepare(root, folder) == PrepareSummary(images=COUNT, stored=COUNT, decoded=COUNT, quarantined={})
+    store = ImageStore(folder)
+    for number in range(COUNT):
+        expected = read_radiograph(root / "images" / f"{number}.png", size=SIZE).pixels
+        np.testing.assert_array_equal(store.read_ids([f"nih/{number}"]), expected[None])
+    index = _index(folder)
+    assert index["image_id"].to_list() == [f"nih/{number}" for number in range(COUNT)]
+    assert index["row"].to_list() == [0, 1, 2, 0, 1, 2, 0]
+    assert index["shard"].n_unique() == len(list(folder.glob("*.arrow"))) == 3
+    assert index["source_bytes"].to_list() == _table(root)["file_bytes"].to_list()
+
+
+def test_a_second_run_decodes_nothing_and_changes_no_byte(root, folder):
+    (root / "images" / "2.png").write_bytes(b"no image")
+    _prepare(root, folder)
+    before = _contents(folder)
+    assert _prepare(root, folder).decoded == 0
+    assert _contents(folder) == before
+
+
+def test_bad_files_are_quarantined_with_their_reason_and_never_stored(root, folder):
+    whole = (root / "images" / "1.png").read_bytes()
+    (root / "images" / "1.png").write_bytes(whole[: len(whole) // 2])
+    (root / "images" / "4.png").write_bytes(b"")
+    (root / "images" / "5.png").unlink()
+    (root / "images" / "6.png").write_bytes(encode(np.zeros((64, 64), np.uint8)))
+    summary = _prepare(root, folder)
+    assert summary.quarantined == {"blank": 1, "empty": 1, "missing": 1, "truncated": 1}
+    assert summary.stored == 3
+    bad = _index(folder).filter(pl.col("quarantine").is_not_null())
+    assert bad["quarantine"].to_list() == ["truncated", "empty", "missing", "blank"]
+    assert bad.select("shard", "row", "dhash", "mean").null_count().row(0) == (4, 4, 4, 4)
+    assert bad["source_digest"].to_list()[2] == ""
+    store = ImageStore(folder)
+    assert len(store) == 3
+    assert store.read(np.arange(3)).reshape(3, -1).std(axis=1).min() > 10
+
+
+def test_a_file_that_came_back_leaves_quarantine(root, folder):
+    path = root / "images" / "5.png"
+    data = path.read_bytes()
+    path.unlink()
+    assert _prepare(root, folder).quarantined == {"missing": 1}
+    path.write_bytes(data)
+    assert _prepare(root, folder) == PrepareSummary(images=COUNT, stored=COUNT, decoded=1, quarantined={})
+
+
+def test_only_new_and_changed_files_are_decoded(root, folder):
+    _prepare(root, folder, range(4))
+    (root / "images" / "1.png").write_bytes(encode(picture(50)))
+    summary = _prepare(root, folder)
+    assert summary.decoded == 4
+    store = ImageStore(folder)
+    for number in range(COUNT):
+        expected = read_radiograph(root / "images" / f"{number}.png", size=SIZE).pixels
+        np.testing.assert_array_equal(store.read_ids([f"nih/{number}"])[0], expected)
+
+
+def test_a_change_that_keeps_size_and_time_is_seen(root, folder):
+    path = root / "images" / "0.png"
+    path.write_bytes(encode(picture(0)).ljust(9000, b"\0"))
+    _prepare(root, folder)
+    first, stat = ImageStore(folder).read_ids(["nih/0"]), path.stat()
+    path.write_bytes(encode(picture(60)).ljust(9000, b"\0"))
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (stat.st_size, stat.st_mtime_ns)
+    assert _prepare(root, folder).decoded == 1
+    assert (ImageStore(folder).read_ids(["nih/0"]) != first).any()
+
+
+def test_removed_images_leave_the_index_and_at_last_the_disk(root, folder):
+    _prepare(root, folder)
+    assert _prepare(root, folder, [0, 6]) == PrepareSummary(images=2, stored=2, decoded=0, quarantined={})
+    assert _index(folder)["image_id"].to_list() == ["nih/0", "nih/6"]
+    assert len(list(folder.glob("*.arrow"))) == len(list((folder / "parts").iterdir())) == 2
+    assert _prepare(root, folder, [0, 1, 6]).decoded == 0
+
+
+def test_another_size_makes_the_store_anew(root, folder):
+    _prepare(root, folder)
+    assert _prepare(root, folder, size=40).decoded == COUNT
+    assert ImageStore(folder).size == 40
+    assert all(path.name.startswith("40px") for path in folder.glob("*.arrow"))
+    assert len(list((folder / "parts").iterdir())) == 3
+
+
+def test_other_pixel_rules_make_the_store_anew(root, folder, monkeypatch):
+    _prepare(root, folder)
+    monkeypatch.setattr(prepare, "PIXEL_RULES", 999)
+    assert _prepare(root, folder).decoded == COUNT
+    assert all("rules999-" in path.name for path in folder.glob("*.arrow"))
+
+
+def test_what_a_killed_run_left_is_taken_up(root, folder):
+    _prepare(root, folder)
+    whole = _bytes(folder)
+    (folder / "index.parquet").unlink()
+    (folder / ".index.parquet.abc.tmp").write_bytes(b"half")
+    (folder / "parts" / ".x.parquet.abc.tmp").write_bytes(b"half")
+    assert _prepare(root, folder).decoded == 0
+    assert _bytes(folder) == whole
+
+
+def test_a_run_killed_between_shards_gives_the_same_store_at_last(root, folder, tmp_path, monkeypatch):
+    _prepare(root, tmp_path / "reference")
+    write, written = prepare.write_table, []
+
+    def _write_until_full(path, frame, schema):
+        written.append(path)
+        if len(written) == 2:
+            raise OSError(28, "No space left on device")
+        return write(path, frame, schema)
+
+    monkeypatch.setattr(prepare, "write_table", _write_until_full)
+    with pytest.raises(OSError, match="No space left"):
+        _prepare(root, folder)
+    assert not (folder / "index.parquet").exists()
+    assert len(list(folder.glob("*.arrow"))) == 2
+    monkeypatch.setattr(prepare, "write_table", write)
+    assert _prepare(root, folder).decoded == COUNT - 3
+    assert _bytes(folder) == _bytes(tmp_path / "reference")
+
+
+def test_readers_see_the_old_store_until_the_new_one_is_whole(root, folder, monkeypatch):
+    _prepare(root, folder)
+    monkeypatch.setattr(prepare, "write_table", _fail_at_index(prepare.write_table))
+    with pytest.raises(OSError, match="stop"):
+        _prepare(root, folder, size=40)
+    assert ImageStore(folder).size == SIZE
+    assert len(ImageStore(folder)) == COUNT
+
+
+def _fail_at_index(write):
+    def _write(path, frame, schema):
+        if path.name == "index.parquet":
+            raise OSError("stop")
+        return write(path, frame, schema)
+
+    return _write
+
+
+def test_a_lost_shard_is_made_again(root, folder):
+    _prepare(root, folder)
+    whole = _bytes(folder)
+    (folder / _index(folder)["shard"][0]).unlink()
+    assert _prepare(root, folder).decoded == 3
+    assert _bytes(folder) == whole
+
+
+def test_the_order_of_the_table_does_not_matter(root, folder, tmp_path):
+    _prepare(root, folder)
+    prepare_images(_table(root).reverse(), root, tmp_path / "reversed", size=SIZE)
+    assert _bytes(tmp_path / "reversed") == _bytes(folder)
+
+
+def test_many_processes_make_the_same_bytes_as_one(tmp_path, monkeypatch):
+    root, count = tmp_path / "many", 2 * BATCH_FILES + 1
+    (root / "images").mkdir(parents=True)
+    for number in range(count):
+        (root / "images" / f"{number}.png").write_bytes(encode(picture(number)) if number % 10 else b"bad")
+    _prepare(root, tmp_path / "parallel", range(count), workers=2)
+    monkeypatch.setattr("cxr_pipeline.images.decoding.BATCH_FILES", count)
+    _prepare(root, tmp_path / "serial", range(count))
+    assert _bytes(tmp_path / "parallel") == _bytes(tmp_path / "serial")
+
+
+def test_progress_counts_images_and_ends_at_all_of_them(root, folder):
+    (root / "images" / "6.png").write_bytes(b"bad")
+    _prepare(root, folder, range(4))
+    calls = []
+    _prepare(root, folder, on_progress=lambda *numbers: calls.append(numbers))
+    assert calls == [(COUNT, COUNT, 1)]
+
+
+def test_a_disk_that_is_not_mounted_does_not_empty_the_store(root, folder, tmp_path):
+    _prepare(root, folder)
+    before = _contents(folder)
+    for table in (_table(root), _table(root, [])):
+        with pytest.raises(SourceNotFoundError, match="None of"):
+            prepare_images(table, tmp_path / "elsewhere", folder, size=SIZE)
+    assert _contents(folder) == before
+
+
+@pytest.mark.realdata
+def test_real_images_of_both_forms_are_stored_as_they_are(nih_folder, tmp_path):
+    paths = sorted(nih_folder.glob("images_*/images/*.png"))
+    chosen = [path for path in paths if path.read_bytes()[25] == 6][:3] + paths[:3]
+    table = pl.DataFrame(
+        {
+            "image_id": [f"nih/{path.stem}" for path in chosen],
+            "path": [path.relative_to(nih_folder).as_posix() for path in chosen],
+            "file_bytes": [path.stat().st_size for path in chosen],
+        }
+    ).unique("image_id", maintain_order=True)
+    summary = prepare_images(table, nih_folder, tmp_path / "nih", size=256)
+    assert (summary.stored, summary.quarantined) == (table.height, {})
+    assert set(_index(tmp_path / "nih")["source_mode"]) == {"L8", "RGBA8"}
+    pixels = ImageStore(tmp_path / "nih").read_ids(table["image_id"].to_list())
+    for image, path in zip(pixels, table["path"], strict=True):
+        np.testing.assert_array_equal(image, read_radiograph(nih_folder / path, size=256).pixels)
