@@ -1,0 +1,113 @@
+"""The network: a timm backbone for one grey channel, its starting weights, and its input. Fitting is in `loop`."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import timm
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import nn
+from torch.nn.functional import interpolate
+
+from cxr_pipeline.errors import CheckpointError, TrainingError
+from cxr_pipeline.pathologies import PATHOLOGIES
+from cxr_pipeline.training.config import TrainConfig
+
+LOCAL_DIR = "local-dir:"
+
+
+def build_network(
+    config: TrainConfig, *, n_labels: int = len(PATHOLOGIES), bias: np.ndarray | None = None, pretrained: bool = True
+) -> nn.Module:
+    """One grey channel in, `n_labels` logits out, on the CPU; starting weights as `config.pretrained` says.
+
+    `bias` float [n_labels] is put on the head. `pretrained=False` leaves all weights random, for a checkpoint to
+    fill. Raises TrainingError for an unknown backbone and CheckpointError when the starting weights cannot be had.
+    """
+    if not timm.is_model(config.backbone):
+        raise TrainingError(f"timm {timm.__version__} has no backbone {config.backbone!r}: see timm.list_models().")
+    source = config.pretrained if pretrained else ""
+    file = None if source in ("", "hub") else _weights_file(source)
+    overlay = {"file": str(file), "custom_load": False} if file else None
+    network = _create(config.backbone, n_labels, source, overlay)
+    if file:
+        _check_file_fits(network, file)
+    if bias is not None:
+        with torch.no_grad():
+            _head(network).bias.copy_(torch.from_numpy(bias))
+    return network
+
+
+def prevalence_bias(targets: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """float32 [14]: log odds of each class over its known cells, so that training starts at the prevalence.
+
+    Lin et al. 2017, section 4.1. One positive and one negative are added, so that a class without either has odds.
+    """
+    positives = np.where(mask, targets, 0).sum(axis=0) + 1
+    known = mask.sum(axis=0) + 2
+    return np.log(positives / (known - positives)).astype(np.float32)
+
+
+def grey_statistics(network: nn.Module) -> tuple[float, float]:
+    """(mean, standard deviation) of grey values in 0..1 that the backbone expects: its three channels' average."""
+    expected: Any = network.pretrained_cfg
+    return float(np.mean(expected["mean"])), float(np.mean(expected["std"]))
+
+
+def prepare(pixels: torch.Tensor, *, image_size: int, mean: float, std: float) -> torch.Tensor:
+    """uint8 [n, h, w] on any device -> float32 [n, 1, image_size, image_size], normalised.
+
+    Antialiased bilinear where the store has another size; `mean` and `std` are of grey values in 0..1.
+    """
+    grey = pixels.unsqueeze(1).float().div_(255)
+    if grey.shape[-2:] != (image_size, image_size):
+        grey = interpolate(grey, (image_size, image_size), mode="bilinear", antialias=True, align_corners=False)
+    return grey.sub_(mean).div_(std)
+
+
+def _weights_file(source: str) -> Path:
+    file = Path(source)
+    if source.startswith(LOCAL_DIR):
+        file = Path(source.removeprefix(LOCAL_DIR)) / "model.safetensors"
+    if file.suffix != ".safetensors" or not file.is_file():
+        raise CheckpointError(
+            f"pretrained is {source!r}, and {file} is not a .safetensors file that is there: expected nothing, `hub`, "
+            f"a .safetensors file or `{LOCAL_DIR}<folder>` with a model.safetensors."
+        )
+    return file
+
+
+def _create(backbone: str, n_labels: int, source: str, overlay: dict[str, Any] | None) -> nn.Module:
+    """A file overlays the backbone's own entry: timm then drops the old head and sums the RGB weights for the grey
+    channel, which its `checkpoint_path` does not."""
+    try:
+        return timm.create_model(
+            backbone, pretrained=bool(source), pretrained_cfg_overlay=overlay, in_chans=1, num_classes=n_labels
+        )
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise CheckpointError(
+            f"No starting weights for {backbone} from {source!r}: {error} Where the hub cannot be reached set "
+            f"`pretrained` to a .safetensors file of this backbone, to `{LOCAL_DIR}<folder>`, or to nothing."
+        ) from error
+
+
+def _check_file_fits(network: nn.Module, file: Path) -> None:
+    """timm leaves random what the file lacks and only logs it (1.0.31): a wrong file would train from scratch."""
+    with safe_open(file, framework="pt") as tensors:
+        stored = set(tensors.keys())
+    of_head = {id(parameter) for parameter in _head(network).parameters()}
+    missing = [name for name, own in network.named_parameters() if name not in stored and id(own) not in of_head]
+    if missing:
+        raise CheckpointError(
+            f"{file} lacks {len(missing)} tensors of the backbone, {missing[0]} for one: it holds the weights of "
+            "another backbone. Name the backbone it belongs to, or another file."
+        )
+
+
+def _head(network: nn.Module) -> nn.Linear:
+    timm_network: Any = network
+    head = timm_network.get_classifier()
+    if not isinstance(head, nn.Linear) or head.bias is None:
+        raise TrainingError(f"{type(network).__name__} has no linear head with a bias: choose another backbone.")
+    return head

@@ -1,0 +1,113 @@
+"""What the programs of a job folder share: inputs, events, result, Dagster Pipes. What they compute is not here."""
+
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from cxr_pipeline.errors import CxrError, JobError
+from cxr_pipeline.storage.files import write_json
+
+Event = dict[str, Any]
+Report = Callable[[Event], None]
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class JobInputs(BaseModel):
+    """`inputs.json`: the files that a job reads. `images` holds one store per dataset."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cohort: Path
+    images: Path
+    cohort_digest: str
+    checkpoint: Path | None = None
+
+
+Body = Callable[[Path, JobInputs, Report], dict[str, Any]]
+
+
+def run_program(job: Path, body: Body) -> int:
+    """Runs `body(job, inputs, report)` in a job folder and returns the exit status of the process.
+
+    Events go to `events.jsonl` (begun anew) and to Dagster where it listens, else to stdout. What `body` returns
+    becomes `result.json`, written last. A CxrError is one line on stderr and status 1; other exceptions propagate.
+    """
+    try:
+        _begin(job)
+        inputs = read_model(job / "inputs.json", JobInputs)
+        with _open_report(job / "events.jsonl") as report:
+            result = body(job, inputs, report)
+        write_json(job / "result.json", result)
+    except CxrError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    return 0
+
+
+def read_model(path: Path, model: type[Model]) -> Model:
+    """The JSON file at `path` as a validated `model`; raises JobError when it is absent or does not fit."""
+    if not path.is_file():
+        raise JobError(f"No {path.name} in {path.parent}: expected a job folder with config.json and inputs.json.")
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or path.name}: {e['msg']}" for e in error.errors())
+        raise JobError(f"{path} is not a valid {model.__name__} ({wrong}): mend these fields.") from error
+
+
+def event_line(event: Event) -> str:
+    """One line for a person: the event's name and its values; tables stay in `events.jsonl`."""
+    values = {key: value for key, value in event.items() if key != "event" and not isinstance(value, dict)}
+    return " ".join([str(event["event"]), *(f"{key}={_short(value)}" for key, value in values.items())])
+
+
+def _begin(job: Path) -> None:
+    if not job.is_dir():
+        raise JobError(f"No job folder at {job}: expected a folder with config.json and inputs.json.")
+    (job / "result.json").unlink(missing_ok=True)  # its presence says that the job is complete
+
+
+@contextmanager
+def _open_report(path: Path) -> Iterator[Report]:
+    with path.open("w", encoding="utf-8") as file, _open_listener() as listen:
+
+        def report(event: Event) -> None:
+            file.write(json.dumps(event, allow_nan=False) + "\n")
+            file.flush()
+            listen(event)
+
+        yield report
+
+
+@contextmanager
+def _open_listener() -> Iterator[Report]:
+    if "DAGSTER_PIPES_CONTEXT" not in os.environ:
+        yield _print
+        return
+    from dagster_pipes import open_dagster_pipes
+
+    with open_dagster_pipes() as pipes:
+
+        def tell_dagster(event: Event) -> None:
+            pipes.log.info(event_line(event))
+            pipes.report_custom_message(event)
+
+        yield tell_dagster
+
+
+def _print(event: Event) -> None:
+    sys.stdout.write(event_line(event) + "\n")
+    sys.stdout.flush()
+
+
+def _short(value: object) -> str:
+    if isinstance(value, list):
+        return ",".join(map(str, value)) or "none"
+    return f"{value:.4g}" if isinstance(value, float) and math.isfinite(value) else str(value)

@@ -1,0 +1,38 @@
+import pytest
+import timm
+
+from cxr_pipeline.errors import TrainingError
+from cxr_pipeline.training.presets import PRESETS, preset
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_names_a_freely_licensed_backbone_and_an_expected_number(name):
+    assert timm.get_pretrained_cfg(PRESETS[name].config.backbone).license == "apache-2.0"
+    assert "Expected" in PRESETS[name].description
+
+
+def test_the_main_recipe_is_that_of_the_design():
+    config = preset("convnext_large")
+    assert (config.backbone, config.image_size, config.epochs) == ("convnext_large.fb_in22k_ft_in1k_384", 384, 30)
+    assert (config.focal_gamma, config.weight_decay, config.lr, config.pretrained) == (2.0, 0.05, 5e-5, "hub")
+
+
+def test_the_demo_needs_no_network():
+    assert preset("demo").pretrained == ""
+
+
+def test_overrides_change_only_what_they_name():
+    assert preset("demo", epochs=1) == PRESETS["demo"].config.model_copy(update={"epochs": 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "message"),
+    [
+        ("huge", {}, "No preset 'huge': choose one of demo, baseline, convnext_large"),
+        ("demo", {"epoch": 1}, "epoch: .*Fields: backbone, "),
+        ("demo", {"epochs": 0}, "epochs: "),
+    ],
+)
+def test_unknown_names_fields_and_values_are_told(name, overrides, message):
+    with pytest.raises(TrainingError, match=message):
+        preset(name, **overrides)
