@@ -1,6 +1,6 @@
 # Every target makes .venv from the lock first; that is instant when it is already done.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check ui bench lock
+.PHONY: help demo test check ui bench docs lock
 
 PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do command -v $$p >/dev/null 2>&1 && \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
@@ -30,6 +30,10 @@ ui: $(READY) ## Dagster and MLflow on 127.0.0.1
 
 bench: $(READY) $(READY)-realdata ## Run the benchmarks, print their ratios
 	@for b in benchmarks/*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done
+
+docs: $(READY) ## Write the generated pages of docs/ again
+	@$(BIN)/python -c "from pathlib import Path; from cxr_pipeline.tables import describe_tables; \
+	Path('docs/tables.md').write_text(describe_tables())"
 
 lock: ## Resolve requirements.lock again from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-annotate --no-emit-index-url \

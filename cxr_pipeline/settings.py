@@ -15,7 +15,8 @@ class Settings(BaseSettings):
     lake: Path | None = Field(None, description="Tables, image stores and job folders; default `<home>/lake`")
     nih_root: Path | None = Field(None, description="Folder of NIH ChestX-ray14; default `<home>/raw/nih`")
     chexpert_root: Path | None = Field(None, description="Folder of CheXpert; default `<home>/raw/chexpert`")
-    image_size: int = Field(384, ge=32, le=2048, description="Side of the stored square images, in pixels")
+    preset: str = Field("demo", description="Training recipe that the launchpad starts from")
+    image_size: int | None = Field(None, ge=32, le=2048, description="Side of the stored images; default the preset's")
     mlflow_uri: str | None = Field(None, description="MLflow tracking URI; default SQLite under `<home>/mlflow`")
     mlflow_experiment: str = Field("cxr_pipeline", description="MLflow experiment")
     ui_port: int = Field(3000, ge=1, le=65535, description="Port of the Dagster UI on 127.0.0.1")
@@ -26,9 +27,37 @@ class Settings(BaseSettings):
         return self.lake or self.home / "lake"
 
     @property
-    def tracking_uri(self) -> str:
-        return self.mlflow_uri or f"sqlite:///{(self.home / 'mlflow' / 'mlflow.db').resolve()}"
+    def mlflow_home(self) -> Path:
+        return self.home / "mlflow"
 
-    def source_root(self, dataset: str) -> Path:
-        """The folder of a source: `CXR_<NAME>_ROOT`, else `<home>/raw/<name>`."""
-        return getattr(self, f"{dataset}_root", None) or self.home / "raw" / dataset
+    @property
+    def tracking_uri(self) -> str:
+        return self.mlflow_uri or f"sqlite:///{(self.mlflow_home / 'mlflow.db').resolve()}"
+
+    @property
+    def mlflow_address(self) -> str:
+        """Where a person opens MLflow: its server, or the one that `cxr ui` starts on the embedded store."""
+        return self.tracking_uri if self.tracking_uri.startswith("http") else f"http://127.0.0.1:{self.mlflow_port}"
+
+    def source_root(self, dataset: str) -> Path | None:
+        """The folder of a source: `CXR_<NAME>_ROOT`, else `<home>/raw/<name>`, else the demo's phantoms.
+
+        Phantoms stand in only where no source was named at all: they never slip into a cohort of real images by
+        default. None means that this installation does not use the source. A folder that was named but is not there
+        is not None: reading it says what is missing.
+        """
+        named = getattr(self, f"{dataset}_root")
+        if named:
+            return named
+        for folder in (self.home / "raw" / dataset, *([] if self._names_a_source() else [self.phantom_root(dataset)])):
+            if folder.is_dir():
+                return folder
+        return None
+
+    def phantom_root(self, dataset: str) -> Path:
+        """Where the demo writes the phantoms of a source."""
+        return self.home / "phantoms" / dataset
+
+    def _names_a_source(self) -> bool:
+        is_named = any(getattr(self, field) for field in type(self).model_fields if field.endswith("_root"))
+        return is_named or (self.home / "raw").is_dir()

@@ -53,12 +53,14 @@ def _group_positions(images: pl.DataFrame, salt: str) -> pl.DataFrame:
 
 def _own_split(config: SplitConfig) -> pl.Expr:
     """The split of each image by its own published part, before its group is considered."""
-    part = pl.struct("dataset", pl.col("official_split").cast(pl.String))
-    split = pl.when(pl.col("dataset").is_in(config.external)).then(pl.lit("test"))
-    for (dataset, official), allowed in OFFICIAL_PARTS.items():
-        is_part = (part.struct.field("dataset") == dataset) & (part.struct.field("official_split") == official)
-        split = split.when(is_part).then(_placed_among(allowed, config))
-    return split.otherwise(_placed_among(SPLITS, config))
+    external = pl.when(pl.col("dataset").is_in(config.external)).then(pl.lit("test"))
+    official = [
+        pl.when((pl.col("dataset") == dataset) & (pl.col("official_split") == part)).then(
+            _placed_among(allowed, config)
+        )
+        for (dataset, part), allowed in OFFICIAL_PARTS.items()
+    ]
+    return pl.coalesce(external, *official, _placed_among(SPLITS, config))
 
 
 def _placed_among(allowed: tuple[str, ...], config: SplitConfig) -> pl.Expr:

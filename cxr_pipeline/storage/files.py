@@ -3,8 +3,10 @@
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,17 @@ def write_text(path: Path, text: str) -> bool:
 def write_json(path: Path, value: Any) -> bool:
     """Atomic write of indented JSON with sorted keys; whether the bytes changed."""
     return write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+def mirror_folder(source: Path, target: Path) -> None:
+    """Makes the files of `target` those of `source` (no subfolders); files that are equal are left alone."""
+    target.mkdir(parents=True, exist_ok=True)
+    wanted = {path.name: path for path in source.iterdir() if path.is_file()}
+    for name, path in wanted.items():
+        write_atomically(target / name, partial(shutil.copyfile, path))
+    for path in target.iterdir():
+        if path.name not in wanted:
+            path.unlink()
 
 
 def file_digest(path: Path) -> str:

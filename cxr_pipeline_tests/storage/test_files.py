@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from cxr_pipeline.storage.files import file_digest, write_atomically, write_json
+from cxr_pipeline.storage.files import file_digest, mirror_folder, write_atomically, write_json
 
 
 def test_digest_is_sha256(tmp_path: Path):
@@ -36,3 +36,20 @@ def test_equal_bytes_leave_the_file_alone(tmp_path: Path):
 def test_numbers_that_are_not_numbers_are_refused(tmp_path: Path):
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "value.json", {"auroc": float("nan")})
+
+
+def test_mirror_adds_replaces_and_removes(tmp_path: Path):
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.mkdir()
+    target.mkdir()
+    for folder, name, text in (
+        (source, "new", "1"),
+        (source, "same", "2"),
+        (target, "same", "2"),
+        (target, "old", "3"),
+    ):
+        (folder / name).write_text(text)
+    untouched = (target / "same").stat().st_mtime_ns
+    mirror_folder(source, target)
+    assert {path.name: path.read_text() for path in target.iterdir()} == {"new": "1", "same": "2"}
+    assert (target / "same").stat().st_mtime_ns == untouched

@@ -1,0 +1,134 @@
+"""The commands of `cxr` and their exit codes: 0 done, 1 a CxrError (printed without a traceback), 2 wrong usage."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from cxr_pipeline.cli import show, steps
+from cxr_pipeline.datasets import DATASETS
+from cxr_pipeline.errors import CxrError
+from cxr_pipeline.settings import Settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="""From raw chest X-ray collections to one evaluated checkpoint.
+
+Start with `cxr demo`. With your own data: name each folder in `CXR_<SOURCE>_ROOT` (or in `.env`), look with
+`cxr sources`, then `cxr labels`, `cxr images`, `cxr split`, `cxr train`, `cxr evaluate` - or press "Materialize all"
+in `cxr ui`, which does the same and remembers it.""",
+)
+
+Source = Annotated[str, typer.Argument(help=f"Source: {', '.join(DATASETS)}", metavar="NAME")]
+Root = Annotated[Path | None, typer.Option(help="Folder of the source; default `CXR_<NAME>_ROOT`")]
+
+
+def main() -> None:
+    """Entry point: a failure that the user can mend is one message on stderr and exit code 1."""
+    try:
+        app()
+    except CxrError as error:
+        Console(stderr=True).print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+@app.command()
+def demo(
+    patients: Annotated[int, typer.Option(min=20, help="Phantom patients per source")] = 1500,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs; default the demo preset's")] = None,
+) -> None:
+    """Render phantoms and materialize the whole graph, down to the report.
+
+    Phantoms are rendered pictures, not radiographs of people. With `CXR_NIH_ROOT=<dir>` the real NIH files in that
+    folder take the place of the NIH phantoms. Running it again repeats nothing that is up to date.
+    """
+    from cxr_pipeline.cli.demo import run_demo
+
+    if not run_demo(Settings(), patients=patients, epochs=epochs):
+        raise typer.Exit(1)
+
+
+@app.command()
+def ui() -> None:
+    """Start Dagster and MLflow on 127.0.0.1 and print both addresses. Ctrl-C ends both."""
+    from cxr_pipeline.cli.servers import serve
+
+    serve(Settings())
+
+
+@app.command()
+def sources() -> None:
+    """List the sources: who publishes them, where they are expected here, and what was found."""
+    show.sources(Settings())
+
+
+@app.command()
+def labels(
+    name: Source,
+    root: Root = None,
+    out: Annotated[Path | None, typer.Option(help="Parquet file to write; default the table in the lake")] = None,
+) -> None:
+    """Harmonize one source: one row per published image, 14 classes of 1 / 0 / -1 / null.
+
+    Needs the metadata files only, no pixels. Example: `cxr labels nih --root /data/nih --out nih.parquet`
+    """
+    show.labels(_source(name), *steps.labels(Settings(), name, root=root, out=out))
+
+
+@app.command()
+def images(name: Source, root: Root = None) -> None:
+    """Decode the frontal images of one source into the image store; only what is new or changed."""
+    show.images(steps.images(Settings(), _source(name), root=root))
+
+
+@app.command()
+def split() -> None:
+    """Merge all sources into the cohort: each patient in one of train, val and test."""
+    show.cohort(steps.split(Settings()))
+
+
+@app.command()
+def train(
+    preset: Annotated[str | None, typer.Option(help="Recipe; default `CXR_PRESET`")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Override one field")] = None,
+) -> None:
+    """Train a checkpoint on the cohort, on this machine. The same recipe on the same data is not trained twice.
+
+    Example: `cxr train --preset baseline --set epochs=10 --set lr=1e-4`
+    """
+    show.checkpoint(steps.train(Settings(), preset_name=preset, overrides=set_ or []))
+
+
+@app.command()
+def evaluate() -> None:
+    """Predict, measure, explain and report the current checkpoint on validation and test."""
+    show.evaluation(*steps.evaluate(Settings()))
+
+
+@app.command()
+def predict(
+    images: Annotated[list[Path], typer.Argument(help="PNG or JPEG files, or folders of them", metavar="IMAGE...")],
+    checkpoint: Annotated[Path | None, typer.Option(help="Checkpoint folder; default the current one")] = None,
+    form: Annotated[Literal["table", "json", "csv"], typer.Option("--format", help="How to print")] = "table",
+) -> None:
+    """Probabilities and decisions of a checkpoint for image files. Research use only; not for diagnosis.
+
+    An unreadable file is named on stderr and makes the exit code 1; the others are still predicted.
+    """
+    predictions, failures = steps.predict(Settings(), images, checkpoint=checkpoint)
+    show.predictions(predictions, form)
+    for failure in failures:
+        Console(stderr=True).print(f"[red]error:[/red] {failure}", highlight=False, soft_wrap=True)
+    if failures:
+        raise typer.Exit(1)
+
+
+def _source(name: str) -> str:
+    if name not in DATASETS:
+        raise typer.BadParameter(f"{name!r} is not a source: choose from {', '.join(DATASETS)}")
+    return name

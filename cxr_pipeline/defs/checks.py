@@ -1,0 +1,55 @@
+"""Blocking checks: each table in the lake keeps the rules of its declaration."""
+
+import dagster as dg
+import dataframely as dy
+import polars as pl
+
+from cxr_pipeline.datasets import DATASETS
+from cxr_pipeline.defs.resources import Installation
+from cxr_pipeline.pipeline import index_path
+from cxr_pipeline.storage.lake import Lake
+from cxr_pipeline.tables import CohortTable, LabelTable, MetricTable, PredictionTable, RawTable, StoreIndex
+
+PER_SOURCE: dict[str, type[dy.Schema]] = {"raw": RawTable, "labels": LabelTable, "images": StoreIndex}
+MERGED: dict[tuple[str, str], type[dy.Schema]] = {
+    ("split", "cohort"): CohortTable,
+    ("evaluation", "predictions"): PredictionTable,
+    ("evaluation", "metrics"): MetricTable,
+}
+
+
+def schema_check(stage: str, name: str, schema: type[dy.Schema]) -> dg.AssetChecksDefinition:
+    """The check that the table of one asset has the columns of `schema` and that no row breaks a rule."""
+
+    @dg.asset_check(
+        asset=[stage, name],
+        name="schema",
+        blocking=True,
+        description=f"Columns, types and rules of {schema.__name__}",
+    )
+    def check(installation: Installation) -> dg.AssetCheckResult:
+        return check_table(pl.read_parquet(_table(installation.lake, stage, name)), schema)
+
+    return check
+
+
+def check_table(frame: pl.DataFrame, schema: type[dy.Schema]) -> dg.AssetCheckResult:
+    """Counts the rows that break each rule; no cell of the table goes into the metadata."""
+    try:
+        _, failure = schema.filter(frame)
+    except dy.exc.SchemaError as error:
+        return dg.AssetCheckResult(passed=False, metadata={"columns": str(error)})
+    return dg.AssetCheckResult(
+        passed=len(failure) == 0,
+        metadata={"rows": frame.height, "broken_rows": len(failure), "broken_rules": dict(failure.counts())},
+    )
+
+
+def _table(lake: Lake, stage: str, name: str) -> str:
+    return str(index_path(lake, name) if stage == "images" else lake.table(stage, name))
+
+
+checks = [
+    *(schema_check(stage, name, schema) for stage, schema in PER_SOURCE.items() for name in DATASETS),
+    *(schema_check(stage, name, schema) for (stage, name), schema in MERGED.items()),
+]

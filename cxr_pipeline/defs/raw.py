@@ -1,0 +1,54 @@
+"""Assets `raw/<dataset>`: the inventory of each source as published."""
+
+import dagster as dg
+import polars as pl
+
+from cxr_pipeline.datasets import DATASETS
+from cxr_pipeline.datasets.base import Dataset
+from cxr_pipeline.datasets.inventory import fingerprint
+from cxr_pipeline.defs.resources import Installation
+from cxr_pipeline.defs.tables import column_schema, markdown_table, table_result
+from cxr_pipeline.pipeline import write_inventory
+from cxr_pipeline.tables import RawTable
+
+STAGE = "raw"
+
+
+def raw_asset(dataset: Dataset) -> dg.AssetsDefinition:
+    """The inventory asset of one source."""
+
+    @dg.asset(
+        key=[STAGE, dataset.name],
+        group_name=STAGE,
+        kinds={"polars", "parquet"},
+        description=f"{dataset.title}: one row per published image, and whether its pixel file is there.",
+        metadata={
+            **column_schema(RawTable),
+            "home_page": dg.MetadataValue.url(dataset.home_page),
+            "citation": dataset.citation,
+            "licence": dataset.licence,
+            "access": dataset.access,
+        },
+    )
+    def raw(context: dg.AssetExecutionContext, installation: Installation) -> dg.MaterializeResult:
+        root = installation.root_of(dataset.name)
+        inventory = write_inventory(installation.lake, dataset, root)
+        for warning in inventory.warnings:
+            context.log.warning(warning)
+        return table_result(
+            installation.lake.table(STAGE, dataset.name),
+            rows=inventory.table.height,
+            version=fingerprint(dataset, root) if root else "not used",
+            metadata={
+                "root": str(root) if root else f"not used: set {dataset.root_variable} to use it",
+                "patients": inventory.table["patient_id"].n_unique(),
+                "files_missing": inventory.missing,
+                "files_without_a_row": inventory.extra,
+                "views": markdown_table(inventory.table.group_by("view").agg(images=pl.len()).sort("view")),
+            },
+        )
+
+    return raw
+
+
+assets = [raw_asset(dataset) for dataset in DATASETS.values()]

@@ -1,0 +1,55 @@
+"""Shows a declared table, and one that was written, to Dagster."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import dataframely as dy
+import polars as pl
+
+from cxr_pipeline.storage.files import file_digest
+
+_LISTED = 30  # rows of a Markdown table that a person reads in the asset's page
+
+
+def column_schema(schema: type[dy.Schema]) -> dict[str, Any]:
+    """Definition metadata: the columns of `schema` with their types, meanings and constraints."""
+    columns = [
+        dg.TableColumn(
+            name,
+            str(column.dtype),
+            column.description,
+            dg.TableColumnConstraints(nullable=column.nullable, unique=column.primary_key),
+        )
+        for name, column in schema.columns().items()
+    ]
+    return {"dagster/column_schema": dg.TableSchema(columns)}
+
+
+def table_result(
+    path: Path, *, rows: int, version: str | None = None, metadata: Mapping[str, Any] | None = None
+) -> dg.MaterializeResult:
+    """The outcome of an asset that wrote the table at `path`; its data version is `version`, else its bytes' digest."""
+    own: dict[str, Any] = {"dagster/row_count": rows, "path": dg.MetadataValue.path(path)}
+    return dg.MaterializeResult(
+        metadata={**own, **(metadata or {})}, data_version=dg.DataVersion(version or file_digest(path))
+    )
+
+
+def markdown_table(frame: pl.DataFrame, *, limit: int = _LISTED) -> dg.MarkdownMetadataValue:
+    """`frame` as a Markdown table of at most `limit` rows; a last line counts the rest."""
+    lines = [_line(frame.columns), _line(["---"] * frame.width), *(_line(row) for row in frame.head(limit).rows())]
+    if frame.height > limit:
+        lines.append(f"\n... and {frame.height - limit} more")
+    return dg.MetadataValue.md("\n".join(lines))
+
+
+def count_table(name: str, counts: Mapping[str, int]) -> pl.DataFrame:
+    """Counts as a frame of two columns, `name` and `images`, most frequent first."""
+    rows = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return pl.DataFrame(rows, schema={name: pl.String, "images": pl.Int64}, orient="row")
+
+
+def _line(cells: Iterable[object]) -> str:
+    return "| " + " | ".join("n/a" if cell is None else str(cell) for cell in cells) + " |"

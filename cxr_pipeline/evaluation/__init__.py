@@ -1,0 +1,1 @@
+"""What a checkpoint is worth: probabilities, metrics with intervals, explanations, the report."""

@@ -1,0 +1,33 @@
+"""What a checkpoint says of itself, read from its JSON alone: the report needs no torch. No weights are loaded here."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from cxr_pipeline.errors import CheckpointError
+from cxr_pipeline.training.config import TrainConfig
+
+
+class CheckpointFacts(BaseModel):
+    """The fields of `checkpoint/config.json` that metrics and the report use; see docs/architecture.md."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    train: TrainConfig
+    thresholds: dict[str, float | None]
+    cohort_digest: str
+    code_version: str
+    best_epoch: int
+    val_macro_auroc: float | None
+    weights_sha256: str
+
+    @classmethod
+    def read(cls, checkpoint: Path) -> "CheckpointFacts":
+        """Of the folder `checkpoint`; raises CheckpointError when its config is absent or does not fit."""
+        path = checkpoint / "config.json"
+        if not path.is_file():
+            raise CheckpointError(f"No config.json in {checkpoint}: expected a checkpoint folder. Train first.")
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            raise CheckpointError(f"{path} is not a checkpoint's configuration: {error}. Train again.") from error
