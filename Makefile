@@ -16,8 +16,9 @@ help: ## Show the targets
 demo: $(READY) ## Phantoms -> harmonized labels -> image store -> split -> checkpoint -> report (CXR_NIH_ROOT=<dir>: real NIH)
 	@$(BIN)/cxr demo
 
+# One thread per test process: two processes with two threads each wait for each other.
 test: $(READY) $(READY)-realdata ## Run the tests
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(READY) ## Lint, types, import contracts
 	@$(BIN)/ruff check .
@@ -40,12 +41,13 @@ lock: ## Resolve requirements.lock again from pyproject.toml (needs uv)
 		--custom-compile-command "make lock" -o requirements.lock
 
 $(READY): requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" || { echo "cxr_pipeline needs Python 3.11 or newer; found $$(python3 --version 2>&1). \
-	Install it, or name it: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	@$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	echo "cxr_pipeline needs Python 3.11 or newer; found $$($(or $(PYTHON),python3) --version 2>&1). Install one," \
+	"or name it: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing the pinned versions into .venv (about 7 GB with torch, a few minutes the first time) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 # Real metadata of NIH and CheXpert, for the tests of published counts: only its data files are read.

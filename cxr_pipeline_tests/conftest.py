@@ -7,6 +7,11 @@ import pytest
 from cxr_pipeline_tests.demo import Demo, new_project, run_demo
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The demo's tests first: they are one long chain, and the other worker does the rest meanwhile."""
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """A finished small demo. Tests may read it, and run commands that change nothing."""

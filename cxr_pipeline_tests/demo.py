@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1]
-# Enough phantoms and epochs to be clearly better than chance, few enough for half a minute on two cores.
-PATIENTS, EPOCHS = 260, 4
+# Enough phantoms and epochs for the demo's own bar (test macro AUROC 0.80), in less than a minute on two cores.
+PATIENTS, EPOCHS = 400, 6
 
 
 @dataclass(frozen=True)

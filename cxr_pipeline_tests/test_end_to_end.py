@@ -96,17 +96,21 @@ def test_metrics_are_those_of_the_predictions_by_scikit_learn(demo: Demo):
     assert row["n"].item() == test.height
 
 
-def test_model_learns_and_a_shifted_index_makes_it_fall(demo: Demo, tmp_path: Path):
-    """Pixels that belong to the neighbouring row: the classic off-by-one. The score must not survive it."""
-    healthy = macro_auroc(pl.read_parquet(demo.lake / "evaluation" / "metrics.parquet"), "test", "all")
-    assert healthy > 0.65
-    shifted = macro_auroc(evaluate_shifted(demo, tmp_path), "test", "all")
-    assert shifted < 0.58
-    assert shifted < healthy - 0.1
+def test_model_learns(demo: Demo):
+    assert macro_auroc(pl.read_parquet(demo.lake / "evaluation" / "metrics.parquet"), "test", "all") >= 0.80
 
 
-def evaluate_shifted(demo: Demo, folder: Path) -> pl.DataFrame:
-    """The metrics of the demo's checkpoint when each image gets the pixels of the image before it."""
+def test_index_that_is_off_by_one_makes_the_score_fall(demo: Demo, tmp_path: Path):
+    """Each image gets the pixels of the row before it, often of the same patient: the classic bug, and a quiet one."""
+    assert macro_auroc(evaluate_shifted(demo, tmp_path, rows=1), "test", "all") < 0.75
+
+
+def test_pixels_of_other_patients_make_the_score_chance(demo: Demo, tmp_path: Path):
+    assert 0.4 < macro_auroc(evaluate_shifted(demo, tmp_path, rows=101), "test", "all") < 0.6
+
+
+def evaluate_shifted(demo: Demo, folder: Path, *, rows: int) -> pl.DataFrame:
+    """The metrics of the demo's checkpoint when each image gets the pixels of the image `rows` before it."""
     lake = Lake(folder / "lake")
     (folder / "lake").mkdir()
     for stage in ("split", "training"):
@@ -118,7 +122,8 @@ def evaluate_shifted(demo: Demo, folder: Path) -> pl.DataFrame:
             if file.name != "index.parquet" and not file.name.startswith("."):
                 (target / file.name).symlink_to(file)
         index = pl.read_parquet(demo.lake / "images" / source / "index.parquet")
-        rolled = index.with_columns(pl.col("shard", "row").shift(1).fill_null(strategy="backward"))
+        place = index.select("shard", "row")
+        rolled = index.with_columns(pl.concat([place.tail(rows), place.head(-rows)]))
         rolled.write_parquet(target / "index.parquet")
 
     def launch(job: Job, on_event) -> dict:
@@ -133,7 +138,7 @@ def test_report_says_phantom_first_and_holds_everything(demo: Demo):
     page = (demo.lake / "evaluation" / "report" / "report.html").read_text()
     body = page[page.index("<body") :]
     assert "hantom" in body[: body.index("Hernia")]
-    assert "data:image/png;base64," in page  # Grad-CAM panel
+    assert "data:image/jpeg;base64," in page  # Grad-CAM panel
     assert "<svg" in page  # curves
     assert "n/a" in page
     assert 'src="http' not in page
