@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from cxr_pipeline.defs import checks, evaluation, images, labels, raw, split, training
+from cxr_pipeline.defs import automation, checks, evaluation, images, labels, raw, split, training
 from cxr_pipeline.defs.console import console
 from cxr_pipeline.defs.resources import Installation
 from cxr_pipeline.settings import Settings
@@ -30,11 +30,11 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         asset_checks=checks.checks,
         jobs=[
             dg.define_asset_job(EVERYTHING, dg.AssetSelection.all(), description="From raw files to the report"),
-            dg.define_asset_job(
-                "harmonize", dg.AssetSelection.groups("raw", "labels"), description="Read all sources again"
-            ),
+            automation.harmonize,
             dg.define_asset_job("evaluate", dg.AssetSelection.groups("evaluation"), description="Evaluate again"),
         ],
+        sensors=[automation.new_raw_data],
+        schedules=[automation.nightly],
         resources={"installation": Installation.of(settings, image_size=recipe.image_size)},
         loggers={"console": console},
         executor=dg.in_process_executor,

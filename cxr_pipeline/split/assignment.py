@@ -13,11 +13,15 @@ from cxr_pipeline.split.config import SplitConfig
 # The splits that an image may get, by its source's published part. What is not listed may get any of the three.
 # NIH publishes a test list and leaves the validation cut to the user. CheXpert publishes 200 validation patients; its
 # 500 test patients come separately (CheXlocalize), so most users need a test part cut from the training patients.
+# VinDr publishes a test set and no validation set; MIMIC and ReXGradient publish all three; OpenI and PadChest none.
 OFFICIAL_PARTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("nih", "train_val"): ("train", "val"),
     ("nih", "test"): ("test",),
     ("chexpert", "val"): ("val",),
     ("chexpert", "test"): ("test",),
+    ("vindr", "train"): ("train", "val"),
+    ("vindr", "test"): ("test",),
+    **{(name, part): (part,) for name in ("mimic", "rexgradient") for part in SPLITS},
 }
 
 _STRICTNESS = {split: rank for rank, split in enumerate(SPLITS)}  # test > val > train: held-out wins

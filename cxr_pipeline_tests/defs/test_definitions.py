@@ -63,6 +63,11 @@ def test_every_table_has_its_columns_and_a_blocking_schema_check(defs: dg.Defini
         assert all(spec.blocking for spec in check.check_specs if spec.name == "schema")
 
 
+def test_sensor_and_schedule_can_be_switched_on_in_the_ui(defs: dg.Definitions):
+    assert [sensor.name for sensor in defs.sensors or []] == ["new_raw_data"]
+    assert [schedule.name for schedule in defs.schedules or []] == ["nightly_harmonize"]
+
+
 def test_jobs_are_listed(defs: dg.Definitions):
     assert sorted(job.name for job in defs.jobs or []) == ["evaluate", "everything", "harmonize"]
 
