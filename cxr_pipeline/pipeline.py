@@ -6,6 +6,7 @@ import torch, scikit-learn or OpenCV are imported inside the function that needs
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -18,7 +19,13 @@ from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.base import Dataset
 from cxr_pipeline.datasets.inventory import Inventory, take_inventory
 from cxr_pipeline.errors import CheckpointError
+from cxr_pipeline.labels.boxes import box_table
+from cxr_pipeline.labels.from_reports import is_reported, label_from_reports, read_evidence
 from cxr_pipeline.labels.harmonize import LabelResult, label_table
+from cxr_pipeline.labels.overview import count_matrix
+from cxr_pipeline.labels.policy import DEFAULT_POLICY, LabelPolicy
+from cxr_pipeline.labels.report_gold import flag_normal, read_gold, score_gold
+from cxr_pipeline.labels.reports import label_reports
 from cxr_pipeline.launch.job import EventTail, Job, prepare_job
 from cxr_pipeline.split.cohort import build_cohort
 from cxr_pipeline.split.config import SplitConfig
@@ -26,11 +33,14 @@ from cxr_pipeline.storage.files import file_digest, mirror_folder, write_json
 from cxr_pipeline.storage.lake import Lake, read_table, write_table
 from cxr_pipeline.tables import (
     FRONTAL_VIEWS,
+    BoxTable,
     CohortTable,
     LabelTable,
     MetricTable,
     PredictionTable,
     RawTable,
+    ReportEvidenceTable,
+    ReportScoreTable,
     StoreIndex,
 )
 from cxr_pipeline.tracking import TrackedRun, Tracker
@@ -66,11 +76,57 @@ def write_inventory(lake: Lake, dataset: Dataset, root: Path | None) -> Inventor
     return inventory
 
 
-def write_labels(lake: Lake, dataset: Dataset, root: Path | None) -> LabelResult:
-    """`labels/<dataset>`: one row per published image, whether or not its pixels are there."""
-    result = label_table(dataset, root) if root else LabelResult.empty()
+def write_labels(
+    lake: Lake, dataset: Dataset, root: Path | None, *, policy: LabelPolicy = DEFAULT_POLICY
+) -> LabelResult:
+    """`labels/<dataset>`: one row per published image, whether or not its pixels are there.
+
+    A source that has reports and no labels takes them from `labels/reports_<dataset>`, made before.
+    """
+    if root is None:
+        result = LabelResult.empty()
+    elif is_reported(dataset):
+        evidence = read_table(report_path(lake, dataset), ReportEvidenceTable)
+        result = label_from_reports(dataset, root, evidence, policy)
+    else:
+        result = label_table(dataset, root, policy)
     write_table(lake.table("labels", dataset.name), result.table, LabelTable)
     return result
+
+
+def write_report_evidence(lake: Lake, dataset: Dataset, root: Path | None) -> pl.DataFrame:
+    """`labels/reports_<dataset>`: what the report labeler found where; no report text."""
+    evidence = (
+        read_evidence(dataset, root, processes=os.cpu_count() or 1) if root else ReportEvidenceTable.create_empty()
+    )
+    return write_table(report_path(lake, dataset), evidence, ReportEvidenceTable)
+
+
+def report_path(lake: Lake, dataset: Dataset) -> Path:
+    """The evidence table of a source with reports."""
+    return lake.table("labels", f"reports_{dataset.name}")
+
+
+def write_report_gold(lake: Lake, root: Path | None) -> tuple[pl.DataFrame, dict[str, float]]:
+    """`labels/report_gold`: the report labeler against OpenI's experts; also the share of normal reports it flags."""
+    if root is None:
+        return write_table(lake.table("labels", "report_gold"), ReportScoreTable.create_empty(), ReportScoreTable), {}
+    gold = read_gold(root)
+    states = label_reports(gold.reports).states
+    scores = write_table(lake.table("labels", "report_gold"), score_gold(gold, states), ReportScoreTable)
+    return scores, flag_normal(gold, states)
+
+
+def write_boxes(lake: Lake, roots: Mapping[str, Path | None]) -> pl.DataFrame:
+    """`labels/boxes`: the boxes that readers drew, of every source that is used here and has some."""
+    tables = [box_table(DATASETS[name], root) for name, root in roots.items() if root and DATASETS[name].read_boxes]
+    boxes = pl.concat([BoxTable.create_empty(), *tables])
+    return write_table(lake.table("labels", "boxes"), boxes, BoxTable)
+
+
+def count_labels_of_all(lake: Lake) -> pl.DataFrame:
+    """`labels/overview`: positives / known images of each class, one column per source."""
+    return count_matrix({name: read_table(lake.table("labels", name), LabelTable) for name in DATASETS})
 
 
 def write_images(

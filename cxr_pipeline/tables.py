@@ -14,6 +14,7 @@ from cxr_pipeline.pathologies import EVIDENCE, NEGATIVE, PATHOLOGIES, POSITIVE, 
 VIEWS = ("PA", "AP", "LATERAL", "UNKNOWN")
 FRONTAL_VIEWS = ("PA", "AP")
 SEXES = ("F", "M")
+MAPPING_RULES = ("direct", "parent", "ambiguous", "normal", "outside", "mutes", "voids", "stated")
 OFFICIAL_SPLITS = ("train", "train_val", "val", "test")
 
 
@@ -61,16 +62,26 @@ class FindingTable(dy.Schema):
 
 
 class MappingTable(dy.Schema):
-    """What each word of a source means in the fourteen classes; one CSV per source, for a radiologist to review."""
+    """What each word of a source means in the fourteen classes; one CSV per source, for a radiologist to review.
 
-    finding = dy.String(primary_key=True, min_length=1, description="The source's own term")
+    One row per word and class: a word may speak of several.
+    """
+
+    finding = dy.String(nullable=False, min_length=1, description="The source's own term")
     pathology = dy.Enum(PATHOLOGIES, nullable=True, description="The class it speaks of; null when none")
     rule = dy.Enum(
-        ["direct", "parent", "ambiguous", "normal", "outside"],
+        MAPPING_RULES,
         nullable=False,
-        description="direct: same meaning; parent: broader; ambiguous: doubtful; normal: denies all; outside: none",
+        description="direct: same meaning; parent: broader; ambiguous: doubtful; normal: denies all; outside: none; "
+        "mutes: silence about the rest means nothing; voids: the image has no labels; stated: same meaning, but "
+        "silence says nothing, as only some images were asked",
     )
     reason = dy.String(nullable=True, description="Why, with the source")
+
+    @dy.rule()
+    def one_row_per_word_and_class(cls) -> pl.Expr:
+        """A word stands once for each class."""
+        return pl.struct("finding", "pathology").is_unique()
 
 
 class LabelTable(ImageTable):
@@ -96,6 +107,13 @@ class LabelTable(ImageTable):
         description="Where each label comes from: " + ", ".join(EVIDENCE),
     )
 
+    reader_share = dy.Struct(
+        {p: dy.Float32(nullable=True, min=0.0, max=1.0) for p in PATHOLOGIES},
+        nullable=True,
+        description="Of the readers asked, those who see the class; filled by the policy `soft` where the label rests "
+        "on their votes",
+    )
+
     @dy.rule()
     def unknown_has_no_value(cls) -> pl.Expr:
         """A cell is null exactly where its evidence is `ambiguous` or `unobserved`."""
@@ -104,6 +122,84 @@ class LabelTable(ImageTable):
             for p in PATHOLOGIES
         ]
         return pl.all_horizontal(unknown)
+
+
+class AdjudicatedTable(dy.Schema):
+    """One row per NIH image whose four findings radiologists agreed on; for evaluation, beside the labels."""
+
+    image_id = dy.String(primary_key=True, min_length=1, description="As in the image table")
+    set_id = dy.Enum(["val", "test"], nullable=False, description="The part that its publisher put it in")
+    Pneumothorax = dy.Int8(nullable=False, is_in=[POSITIVE, NEGATIVE], description="1 or 0")
+    Nodule_or_mass = dy.Int8(nullable=False, is_in=[POSITIVE, NEGATIVE], description="1 or 0")
+    Airspace_opacity = dy.Int8(nullable=False, is_in=[POSITIVE, NEGATIVE], description="1 or 0")
+    Fracture = dy.Int8(nullable=False, is_in=[POSITIVE, NEGATIVE], description="1 or 0")
+
+
+class BoxTable(dy.Schema):
+    """One row per box that a reader drew, in pixels of the published image."""
+
+    image_id = dy.String(nullable=False, min_length=1, description="As in the image table")
+    finding = dy.String(nullable=False, min_length=1, description="The source's own term")
+    pathology = dy.Enum(PATHOLOGIES, nullable=True, description="The class of the same meaning; null when none")
+    reader = dy.String(nullable=False, description="Who drew it; empty where the source has one voice")
+    x = dy.Float32(nullable=False, min=0.0, description="Left edge, pixels from the left")
+    y = dy.Float32(nullable=False, min=0.0, description="Upper edge, pixels from the top")
+    width = dy.Float32(nullable=False, min=0.0, description="Pixels")
+    height = dy.Float32(nullable=False, min=0.0, description="Pixels")
+
+
+class ReportEvidenceTable(dy.Schema):
+    """One row per mention of a finding in a report: what is said of it, and which words decided. No report text."""
+
+    study_id = dy.String(nullable=False, min_length=1, description="As in the image table")
+    pathology = dy.Enum(PATHOLOGIES, nullable=False, description="The class that the mention speaks of")
+    state = dy.Int8(
+        nullable=True,
+        is_in=[POSITIVE, NEGATIVE, UNCERTAIN],
+        description="1 there, 0 denied, -1 doubtful; null: named, but not said of this study",
+    )
+    start = dy.Int32(nullable=False, min=0, description="First character of the mention in its section's text")
+    end = dy.Int32(nullable=False, min=0, description="Character after its last")
+    cue = dy.String(nullable=True, description="The lexicon's words that denied or doubted it; null when none did")
+    section = dy.String(nullable=False, description="Section of the report")
+    lexicon_hash = dy.String(nullable=False, description="SHA-256 of lexicon and labeler version")
+
+
+class ReportLabelTable(dy.Schema):
+    """One row per study: what its report says of each class. Silence is null here; what it means is decided later."""
+
+    study_id = dy.String(primary_key=True, min_length=1, description="As given")
+    Atelectasis = _cell("Atelectasis")
+    Cardiomegaly = _cell("Cardiomegaly")
+    Consolidation = _cell("Consolidation")
+    Edema = _cell("Edema")
+    Effusion = _cell("Effusion")
+    Emphysema = _cell("Emphysema")
+    Fibrosis = _cell("Fibrosis")
+    Hernia = _cell("Hernia")
+    Infiltration = _cell("Infiltration")
+    Mass = _cell("Mass")
+    Nodule = _cell("Nodule")
+    Pleural_Thickening = _cell("Pleural_Thickening")
+    Pneumonia = _cell("Pneumonia")
+    Pneumothorax = _cell("Pneumothorax")
+
+
+class ReportScoreTable(dy.Schema):
+    """How well the report labeler agrees with experts, per class, with 95 % intervals over studies."""
+
+    reports = dy.String(primary_key=True, description="Which reports: test, test with new text, development")
+    pathology = dy.String(primary_key=True, description="Class, `micro` or `macro`")
+    support = dy.Int64(nullable=False, min=0, description="Studies that the experts call positive")
+    precision = dy.Float64(nullable=True, description="Null where nothing was called positive")
+    precision_low = dy.Float64(nullable=True, description="2.5th percentile of the bootstrap")
+    precision_high = dy.Float64(nullable=True, description="97.5th percentile of the bootstrap")
+    recall = dy.Float64(nullable=True, description="Null without a positive")
+    recall_low = dy.Float64(nullable=True, description="2.5th percentile of the bootstrap")
+    recall_high = dy.Float64(nullable=True, description="97.5th percentile of the bootstrap")
+    f1 = dy.Float64(nullable=True, description="Harmonic mean of precision and recall")
+    f1_low = dy.Float64(nullable=True, description="2.5th percentile of the bootstrap")
+    f1_high = dy.Float64(nullable=True, description="97.5th percentile of the bootstrap")
 
 
 class StoreIndex(dy.Schema):
@@ -191,6 +287,11 @@ TABLES: tuple[type[dy.Schema], ...] = (
     FindingTable,
     MappingTable,
     LabelTable,
+    BoxTable,
+    AdjudicatedTable,
+    ReportEvidenceTable,
+    ReportLabelTable,
+    ReportScoreTable,
     StoreIndex,
     CohortTable,
     PredictionTable,

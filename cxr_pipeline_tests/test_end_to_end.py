@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.evaluation.metrics import metric_rows
 from cxr_pipeline.evaluation.scored import read_scored
 from cxr_pipeline.launch.job import Job
@@ -23,7 +24,11 @@ from cxr_pipeline_tests.demo import EPOCHS, Demo, new_project, run_cxr, run_demo
 pytestmark = pytest.mark.xdist_group("demo")
 
 ASSETS = {
-    *(f"{stage}/{source}" for stage in ("raw", "labels", "images") for source in ("nih", "chexpert")),
+    *(f"{stage}/{source}" for stage in ("raw", "labels", "images") for source in DATASETS),
+    "labels/overview",
+    "labels/boxes",
+    "labels/report_gold",
+    "labels/reports_rexgradient",
     "split/cohort",
     "training/checkpoint",
     *(f"evaluation/{name}" for name in ("predictions", "metrics", "explanations", "report")),
@@ -74,7 +79,7 @@ def test_metric_table_keeps_its_interface(demo: Demo):
     metrics = pl.read_parquet(demo.lake / "evaluation" / "metrics.parquet")
     columns = ["split", "source", "subgroup", "pathology", "metric", "value", "low", "high", "n", "positives"]
     assert metrics.columns == columns
-    assert set(metrics["source"]) == {"all", "nih", "chexpert"}
+    assert set(metrics["source"]) == {"all", *DATASETS}
     assert set(metrics["pathology"]) == {*PATHOLOGIES, "macro"}
     hernia = metrics.filter(source="chexpert", pathology="Hernia")
     assert hernia.height > 0  # CheXpert never speaks of Hernia: there is nothing to measure
@@ -115,13 +120,15 @@ def evaluate_shifted(demo: Demo, folder: Path, *, rows: int) -> pl.DataFrame:
     (folder / "lake").mkdir()
     for stage in ("split", "training"):
         (folder / "lake" / stage).symlink_to(demo.lake / stage)
-    for source in ("nih", "chexpert"):
+    for source in DATASETS:
         target = lake.folder("images", source)
         target.mkdir(parents=True)
         for file in (demo.lake / "images" / source).iterdir():
             if file.name != "index.parquet" and not file.name.startswith("."):
                 (target / file.name).symlink_to(file)
         index = pl.read_parquet(demo.lake / "images" / source / "index.parquet")
+        if index.is_empty():
+            continue
         place = index.select("shard", "row")
         rolled = index.with_columns(pl.concat([place.tail(rows), place.head(-rows)]))
         rolled.write_parquet(target / "index.parquet")
@@ -205,13 +212,15 @@ def test_predict_command_agrees_with_the_stored_predictions(demo: Demo):
 
 def test_stages_run_one_by_one_without_dagster_and_give_the_same_tables(demo: Demo, tmp_path: Path):
     folder = new_project(tmp_path / "by_hand")
-    roots = {f"CXR_{name.upper()}_ROOT": str(demo.folder / ".cxr" / "phantoms" / name) for name in ("nih", "chexpert")}
-    for command in (["labels", "nih"], ["labels", "chexpert"], ["images", "nih"], ["images", "chexpert"], ["split"]):
+    roots = {f"CXR_{name.upper()}_ROOT": str(demo.folder / ".cxr" / "phantoms" / name) for name in ("nih", "vindr")}
+    for command in (["labels", "nih"], ["labels", "vindr"], ["images", "nih"], ["images", "vindr"], ["split"]):
         done = run_cxr(folder, *command, **roots)
         assert done.returncode == 0, done.stderr
-    for table in ("labels/nih", "labels/chexpert", "images/nih/index", "images/chexpert/index", "split/cohort"):
+    for table in ("labels/nih", "labels/vindr", "images/nih/index", "images/vindr/index"):
         by_hand = folder / ".cxr" / "lake" / f"{table}.parquet"
         assert file_digest(by_hand) == file_digest(demo.lake / f"{table}.parquet")
+    cohorts = [pl.read_parquet(root / "split" / "cohort.parquet") for root in (folder / ".cxr" / "lake", demo.lake)]
+    assert cohorts[0].equals(cohorts[1].filter(pl.col("dataset").is_in(["nih", "vindr"])))
 
 
 def test_unknown_source_is_wrong_usage_and_a_missing_folder_is_a_clear_error(tmp_path: Path):

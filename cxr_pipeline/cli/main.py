@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from cxr_pipeline.cli import show, steps
+from cxr_pipeline.cli import reports, show, steps
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.errors import CxrError
 from cxr_pipeline.settings import Settings
@@ -24,6 +24,10 @@ Start with `cxr demo`. With your own data: name each folder in `CXR_<SOURCE>_ROO
 in `cxr ui`, which does the same and remembers it.""",
 )
 
+sources_app = typer.Typer()
+app.add_typer(sources_app, name="sources")
+app.add_typer(reports.app, name="reports")
+
 Source = Annotated[str, typer.Argument(help=f"Source: {', '.join(DATASETS)}", metavar="NAME")]
 Root = Annotated[Path | None, typer.Option(help="Folder of the source; default `CXR_<NAME>_ROOT`")]
 
@@ -39,7 +43,7 @@ def main() -> None:
 
 @app.command()
 def demo(
-    patients: Annotated[int, typer.Option(min=20, help="Phantom patients per source")] = 1500,
+    patients: Annotated[int, typer.Option(min=20, help="Phantom patients per source")] = 500,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs; default the demo preset's")] = None,
 ) -> None:
     """Render phantoms and materialize the whole graph, down to the report.
@@ -61,10 +65,26 @@ def ui() -> None:
     serve(Settings())
 
 
-@app.command()
-def sources() -> None:
-    """List the sources: who publishes them, where they are expected here, and what was found."""
-    show.sources(Settings())
+@sources_app.callback(invoke_without_command=True)
+def sources(context: typer.Context) -> None:
+    """The sources: who publishes them, where they are expected here, what was found. Alone: a list."""
+    if context.invoked_subcommand is None:
+        show.sources(Settings())
+
+
+@sources_app.command("info")
+def source_info(name: Source, root: Root = None) -> None:
+    """Terms, files and counts of one source, and which layout was recognised in its folder, and why."""
+    show.source_info(Settings(), _source(name), root)
+
+
+@sources_app.command("status")
+def source_status() -> None:
+    """Of every source: found, missing or complete, images, bytes, layout, and what to do next.
+
+    Lists every image file: a minute for all seven collections.
+    """
+    show.source_status(Settings())
 
 
 @app.command()

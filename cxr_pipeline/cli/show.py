@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from cxr_pipeline.datasets import DATASETS
+from cxr_pipeline.datasets.base import Dataset
 from cxr_pipeline.datasets.files import phantom_marker
+from cxr_pipeline.datasets.status import find_status
 from cxr_pipeline.errors import CxrError
 from cxr_pipeline.labels.harmonize import LabelResult
 from cxr_pipeline.labels.summary import count_labels
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from cxr_pipeline.evaluation.files import FilePrediction
     from cxr_pipeline.images.prepare import PrepareSummary
 
+_LISTED_FILES = 8  # OpenI has one file per report
+
 
 def sources(settings: Settings) -> None:
     """One row per source: title, access, folder, and whether its metadata is there."""
@@ -34,6 +38,41 @@ def sources(settings: Settings) -> None:
             name, dataset.title, dataset.access, str(root or f"set {dataset.root_variable}"), _found(name, root)
         )
     Console().print(table)
+
+
+def source_info(settings: Settings, name: str, root: Path | None) -> None:
+    """Who publishes a source, under which terms, and what its folder here holds."""
+    dataset, folder = DATASETS[name], root or settings.source_root(name)
+    counts = ", ".join(f"{number:,} {what}" for what, number in dataset.expected.items())
+    uses = {True: "yes", False: "no"}
+    rows = {
+        "title": dataset.title,
+        "home page": dataset.home_page,
+        "citation": dataset.citation,
+        "licence": dataset.licence,
+        "access": dataset.access,
+        "commercial use": uses[dataset.commercial_use],
+        "redistribution": uses[dataset.redistribution],
+        "published": counts,
+        "silence means": dataset.unstated_is,
+        "folder": str(folder or f"not used: set {dataset.root_variable}"),
+        **(_found_files(dataset, folder) if folder else {}),
+    }
+    for field, value in rows.items():
+        Console().print(f"{field:15} {value}", highlight=False, markup=False, soft_wrap=True)
+
+
+def source_status(settings: Settings) -> None:
+    """One row per source; what to do next below, since it is a sentence."""
+    table = Table("source", "state", "images", "files", "GB", "layout", box=None)
+    steps = []
+    for name, dataset in DATASETS.items():
+        status = find_status(dataset, settings.source_root(name))
+        gigabytes = f"{status.file_bytes / 1e9:.2f}"
+        table.add_row(name, status.state, f"{status.images:,}", f"{status.present:,}", gigabytes, status.layout)
+        steps.append(f"{name}: {status.next_step}")
+    Console().print(table)
+    Console().print("\nNext\n  " + "\n  ".join(steps), highlight=False, markup=False, soft_wrap=True)
 
 
 def labels(name: str, result: LabelResult, missing: dict[str, str]) -> None:
@@ -117,6 +156,17 @@ def _found(name: str, root: Path | None) -> str:
     except CxrError:
         return "required metadata is missing"
     return f"{len(files)} metadata files{' of phantoms' if phantom_marker(root) else ''}"
+
+
+def _found_files(dataset: Dataset, root: Path) -> dict[str, str]:
+    """The recognised layout and the metadata files; raises CxrError when the source is not there."""
+    metadata, layout = dataset.find_metadata(root), dataset.describe_layout(root)
+    listed = list(metadata.files.items())[:_LISTED_FILES]
+    found = {f"file ({role})": str(path) for role, path in listed}
+    if len(metadata.files) > len(listed):
+        found["and"] = f"{len(metadata.files) - len(listed):,} more metadata files"
+    absent = {f"no {name}": loss for name, loss in metadata.missing.items()}
+    return {"layout": layout.name, "because": layout.reason, **found, **absent}
 
 
 def _warn(text: str) -> None:

@@ -12,7 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cxr_pipeline import pipeline
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.errors import CxrError, ImageError, SourceNotFoundError
-from cxr_pipeline.labels.harmonize import LabelResult, label_table
+from cxr_pipeline.labels.from_reports import is_reported, label_source
+from cxr_pipeline.labels.harmonize import LabelResult
 from cxr_pipeline.launch.job import Job
 from cxr_pipeline.launch.local import run_job
 from cxr_pipeline.settings import Settings
@@ -30,10 +31,12 @@ def labels(settings: Settings, name: str, *, root: Path | None, out: Path | None
     """Harmonizes one source into `out`, or into the lake; also the optional metadata that is absent, and its loss."""
     dataset, folder = DATASETS[name], _root(settings, name, root)
     if out:
-        result = label_table(dataset, folder)
+        result = label_source(dataset, folder)
         write_table(out, result.table, LabelTable)
     else:
         pipeline.write_inventory(_lake(settings), dataset, folder)
+        if is_reported(dataset):
+            pipeline.write_report_evidence(_lake(settings), dataset, folder)
         result = pipeline.write_labels(_lake(settings), dataset, folder)
     return result, dataset.find_metadata(folder).missing
 
@@ -57,7 +60,7 @@ def split(settings: Settings) -> pl.DataFrame:
     for name, dataset in DATASETS.items():
         if not lake.table("labels", name).exists():
             pipeline.write_inventory(lake, dataset, None)
-            pipeline.write_labels(lake, dataset, None)
+            pipeline.write_labels(lake, dataset, None)  # unused: no evidence is asked for
         if not pipeline.index_path(lake, name).exists():
             pipeline.write_images(lake, dataset, None, size=settings.image_size or 384)
     return pipeline.write_cohort(lake, SplitConfig())

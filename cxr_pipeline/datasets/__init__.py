@@ -2,6 +2,21 @@
 
 from cxr_pipeline.datasets.base import Dataset
 from cxr_pipeline.datasets.chexpert import CHEXPERT
+from cxr_pipeline.datasets.mimic import MIMIC
 from cxr_pipeline.datasets.nih import NIH
+from cxr_pipeline.datasets.openi import OPENI
+from cxr_pipeline.datasets.padchest import PADCHEST
+from cxr_pipeline.datasets.rexgradient import REXGRADIENT
+from cxr_pipeline.datasets.vindr import VINDR
 
-DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in (NIH, CHEXPERT)}
+_MERGED = (
+    NIH,
+    OPENI,
+    REXGRADIENT,
+    CHEXPERT,
+    MIMIC,
+    PADCHEST,
+    VINDR,
+)
+
+DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in _MERGED}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cxr_pipeline.datasets.base import Dataset, Metadata
+from cxr_pipeline.datasets.base import Dataset, Layout, Metadata
 from cxr_pipeline.datasets.files import find_file, index_files, require_file, walk_files
 from cxr_pipeline.datasets.strict_csv import read_csv, recode, require_match
 from cxr_pipeline.pathologies import NEGATIVE, POSITIVE, UNCERTAIN
@@ -31,6 +31,11 @@ _FINDINGS = (
     "Support Devices",
 )
 _COLUMNS = ("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *_FINDINGS)
+_RELEASES = {
+    "chexpert-v1.0": "full size",
+    "chexpert-v1.0-small": "small",
+    "train": "without the zip's folder",
+}
 _SPLITS = {"train": "train", "valid": "val"}
 _SEXES = {"Female": "F", "Male": "M", "Unknown": None}
 _ORIENTATIONS = {"Frontal": "frontal", "Lateral": "lateral"}
@@ -38,9 +43,9 @@ _ORIENTATIONS = {"Frontal": "frontal", "Lateral": "lateral"}
 # `Frontal`. As the row contradicts itself, the image must not pass for a frontal one.
 _PROJECTIONS = {"AP": "AP", "PA": "PA", "LL": "LATERAL", "RL": "LATERAL", "": "UNKNOWN"}
 _VALUES = {
-    "1.0": POSITIVE, "0.0": NEGATIVE, "-1.0": UNCERTAIN, "1": POSITIVE, "0": NEGATIVE, "-1": UNCERTAIN
+    "1.0": POSITIVE, "0.0": NEGATIVE, "-1.0": UNCERTAIN, "1": POSITIVE, "0": NEGATIVE, "-1": UNCERTAIN, "": None
 }  # fmt: skip
-_IMAGE_PATH = r"^([^/]+/)?(train|valid)/patient\d+/study\d+/view\d+_(frontal|lateral)\.jpg$"
+_KEY = r"^(train|valid)/patient\d+/study\d+/view\d+_(frontal|lateral)\.jpg$"
 _PIXEL_PATH = re.compile(r"(?:.*(train|valid)[^/]*/)?(?:.*/)?(patient\d+/study\d+/view\d+_(?:frontal|lateral)\.jpg)")
 
 
@@ -56,13 +61,18 @@ def find_metadata(root: Path) -> Metadata:
 
 def read_images(root: Path) -> pl.LazyFrame:
     """One row per image, training set first, as `Dataset.read_images` says."""
-    parts = find_metadata(root).files.values()
-    return pl.concat([_read_part_images(path) for path in parts]).lazy()
+    return read_wide(root).drop(_FINDINGS)
 
 
 def read_findings(root: Path) -> pl.LazyFrame:
     """One row per filled cell; a blank cell states nothing."""
-    return pl.concat([_read_part_findings(path) for path in find_metadata(root).files.values()]).lazy()
+    cells = read_wide(root).unpivot(index="image_id", on=_FINDINGS, variable_name="finding").drop_nulls("value")
+    return cells.with_columns(reader=pl.lit(""))
+
+
+def read_wide(root: Path) -> pl.LazyFrame:
+    """One row per image and one column per finding, as `Dataset.read_wide` says."""
+    return pl.concat([_read_part(path) for path in find_metadata(root).files.values()]).lazy()
 
 
 def find_pixels(root: Path) -> dict[str, Path]:
@@ -75,6 +85,18 @@ def find_pixels(root: Path) -> dict[str, Path]:
     return index_files(walk_files(root, ".jpg"), _keys)
 
 
+def describe_layout(root: Path) -> Layout:
+    """The release, told by the zip's name that its CSV puts before every path, and whether batches lie apart."""
+    train = find_metadata(root).files["train"]
+    first = read_csv(train, ["Path"]).item(0, "Path").split("/")[0]
+    release = _RELEASES.get(first.lower(), f"unknown release {first}")
+    batches = any(root.glob("*batch*"))
+    name = f"{release}, {'batch folders' if batches else 'one folder'}"
+    return Layout(
+        name, f"the paths in {train.relative_to(root)} begin with {first}/; *batch* is {'' if batches else 'not '}there"
+    )
+
+
 def _keys(path: str) -> list[str]:
     match = _PIXEL_PATH.fullmatch(path)
     if match is None:
@@ -84,39 +106,26 @@ def _keys(path: str) -> list[str]:
 
 
 def _read_part(path: Path) -> pl.DataFrame:
-    """One CSV, checked cell by cell, with the column `key`: the path without the name of the zip."""
-    rows = read_csv(path, _COLUMNS)
-    require_match(path, rows, "Path", _IMAGE_PATH)
+    """One CSV, checked cell by cell."""
+    rows = read_csv(path, _COLUMNS, codes=dict.fromkeys(_FINDINGS, _VALUES))
+    zip_name = rows["Path"][0].rpartition("/patient")[0].rpartition("/")[0]  # one for all rows, or the match fails
+    keys = rows.select(Path=pl.col("Path").str.strip_prefix(f"{zip_name}/")) if zip_name else rows.select("Path")
+    require_match(path, keys, "Path", _KEY)
     require_match(path, rows, "Age", r"^\d{0,3}$")
-    return rows.with_columns(key=pl.col("Path").str.extract(r"((?:train|valid)/patient.*)$"))
-
-
-def _read_part_images(path: Path) -> pl.DataFrame:
-    rows = _read_part(path)
-    folders = pl.col("key").str.split("/")
     orientation = recode(path, rows, "Frontal/Lateral", _ORIENTATIONS)
     projection = recode(path, rows, "AP/PA", _PROJECTIONS)
+    folders = keys["Path"].str.split_exact("/", 3).struct.unnest()
     return rows.select(
-        image_id=_image_id(),
-        patient_id=pl.format("chexpert/{}", folders.list.get(1)),
-        study_id=pl.format("chexpert/{}/{}", folders.list.get(1), folders.list.get(2)),
+        image_id=pl.format("chexpert/{}", keys["Path"].str.strip_suffix(".jpg")),
+        patient_id=pl.format("chexpert/{}", folders["field_1"]),
+        study_id=pl.format("chexpert/{}/{}", folders["field_1"], folders["field_2"]),
         dataset=pl.lit("chexpert"),
         view=pl.when(orientation == "frontal").then(projection).otherwise(pl.lit("LATERAL")),
-        path=pl.col("key"),
+        path=keys["Path"],
         age_years=_age_years(pl.col("Age")),
         sex=recode(path, rows, "Sex", _SEXES),
-        official_split=folders.list.get(0).replace_strict(_SPLITS),
-    )
-
-
-def _read_part_findings(path: Path) -> pl.DataFrame:
-    rows = _read_part(path).select(_image_id(), *_FINDINGS)
-    stated = rows.unpivot(index="image_id", on=_FINDINGS, variable_name="finding").filter(pl.col("value") != "")
-    return stated.with_columns(value=recode(path, stated, "value", _VALUES).cast(pl.Int8), reader=pl.lit(""))
-
-
-def _image_id() -> pl.Expr:
-    return pl.format("chexpert/{}", pl.col("key").str.strip_suffix(".jpg")).alias("image_id")
+        official_split=folders["field_0"].replace_strict(_SPLITS),
+    ).hstack(rows.select(_FINDINGS))
 
 
 def _age_years(age: pl.Expr) -> pl.Expr:
@@ -139,5 +148,8 @@ CHEXPERT = Dataset(
     read_findings=read_findings,
     find_metadata=find_metadata,
     find_pixels=find_pixels,
+    describe_layout=describe_layout,
+    suffixes=(".jpg",),
+    read_wide=read_wide,
     expected={"images": 223_648, "patients": 64_740},
 )

@@ -7,15 +7,27 @@ from pathlib import Path
 
 import polars as pl
 
-from cxr_pipeline.datasets.base import Dataset, Metadata
+from cxr_pipeline.datasets.base import Dataset, Layout, Metadata
 from cxr_pipeline.datasets.files import find_file, index_files, require_file, walk_files
 from cxr_pipeline.datasets.strict_csv import read_csv, read_lines, recode, require_match
 from cxr_pipeline.errors import SourceFormatError
 from cxr_pipeline.pathologies import POSITIVE
+from cxr_pipeline.tables import BoxTable
 
 _ENTRIES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv", "sample_labels.csv")
+_EDITIONS = dict(zip(_ENTRIES, ("release of 2020", "release of 2017", "Kaggle's sample"), strict=True))
+_FOLDERS = {
+    "images_*/images": "twelve folders",
+    "images": "one folder",
+    "images-224": "resized to 224 px",
+    "*.png": "flat",
+}
 _LISTS = {"train_val_list.txt": "train_val", "test_list.txt": "test"}
 _COLUMNS = ("Image Index", "Finding Labels", "Patient ID", "Patient Age", "Patient Sex", "View Position")
+_BOXES = "BBox_List_2017.csv"
+# Six cells a row under nine of the header, which no CSV reader takes; none is quoted.
+_BOX_HEADER = "Image Index,Finding Label,Bbox [x,y,w,h],,,"
+_BOX_COLUMNS = ("name", "finding", "x", "y", "width", "height")
 _OLD_HEADER = {"Patient Gender": "Patient Sex"}
 _IMAGE_NAME = r"^\d{8}_\d{3}\.png$"
 _YEARS_PER_UNIT = {"": 1.0, "Y": 1.0, "M": 1 / 12, "D": 1 / 365.25}
@@ -24,12 +36,14 @@ _RESIZED = "images-224/"
 
 
 def find_metadata(root: Path) -> Metadata:
-    """The entry list, and the official lists where they are."""
+    """The entry list, and the official lists and the boxes where they are."""
     entries = require_file(NIH, [root], [name for entry in _ENTRIES for name in (entry, f"{entry}.gz")])
     lists = {name: find_file([root], [name]) for name in _LISTS}
+    others = lists | {_BOXES: find_file([root], [_BOXES, f"{_BOXES}.gz"])}
+    losses = dict.fromkeys(_LISTS, "the official split of its images is unknown") | {_BOXES: "there are no boxes"}
     return Metadata(
-        files={"entries": entries, **{name: path for name, path in lists.items() if path}},
-        missing={name: "the official split of its images is unknown" for name, path in lists.items() if not path},
+        files={"entries": entries, **{name: path for name, path in others.items() if path}},
+        missing={name: losses[name] for name, path in others.items() if not path},
     )
 
 
@@ -38,6 +52,7 @@ def read_images(root: Path) -> pl.LazyFrame:
     metadata = find_metadata(root)
     path = metadata.files["entries"]
     entries = _read_entries(path)
+    _require_people(path, entries)
     image_id = pl.format("nih/{}", pl.col("Image Index").str.strip_suffix(".png"))
     return entries.lazy().select(
         image_id=image_id,
@@ -46,7 +61,7 @@ def read_images(root: Path) -> pl.LazyFrame:
         dataset=pl.lit("nih"),
         view=recode(path, entries, "View Position", {"PA": "PA", "AP": "AP"}),
         path=pl.col("Image Index"),
-        age_years=_age_years(pl.col("Patient Age")),
+        age_years=_age_years(entries["Patient Age"]),
         sex=recode(path, entries, "Patient Sex", {"F": "F", "M": "M"}),
         official_split=_official_split(metadata, entries["Image Index"]),
     )
@@ -66,6 +81,26 @@ def read_findings(root: Path) -> pl.LazyFrame:
     )
 
 
+def read_boxes(root: Path) -> pl.LazyFrame:
+    """One row per box, in the frame of the published 1024 x 1024 image; the word `Infiltrate` is of this file alone.
+
+    Without the file there are no rows.
+    """
+    path = find_metadata(root).files.get(_BOXES)
+    if path is None:
+        return BoxTable.create_empty().drop("pathology").lazy()
+    boxes = _read_box_rows(path)
+    require_match(path, boxes, "name", _IMAGE_NAME)
+    for edge in _BOX_COLUMNS[2:]:
+        require_match(path, boxes, edge, r"^\d+(\.\d+)?$")
+    return boxes.lazy().select(
+        pl.format("nih/{}", pl.col("name").str.strip_suffix(".png")).alias("image_id"),
+        pl.col("finding").str.strip_chars(),
+        pl.lit("").alias("reader"),
+        pl.col(_BOX_COLUMNS[2:]).cast(pl.Float32),
+    )
+
+
 def find_pixels(root: Path) -> dict[str, Path]:
     """File name -> path, whatever the folders: `images_001/images/`, `images/`, `images-224/`, flat.
 
@@ -75,8 +110,17 @@ def find_pixels(root: Path) -> dict[str, Path]:
     return index_files(originals_first, lambda path: [path.rpartition("/")[2]])
 
 
+def describe_layout(root: Path) -> Layout:
+    """The edition, told by its entry list, and how the images lie; any other way of laying them is read as well."""
+    entries = find_metadata(root).files["entries"].name
+    pattern = next((pattern for pattern in _FOLDERS if any(root.glob(pattern))), None)
+    found = f"{pattern} is there" if pattern else "no image folder is there"
+    name = f"{_EDITIONS[entries.removesuffix('.gz')]}, {_FOLDERS[pattern] if pattern else 'without images'}"
+    return Layout(name, f"{entries} is in {root}; {found}")
+
+
 def _read_entries(path: Path) -> pl.DataFrame:
-    """The entry list as published, checked cell by cell.
+    """The columns that are read of the entry list.
 
     Two cells of its header hold commas and are not quoted (`OriginalImage[Width,Height]`), as many as their values;
     the release of 2017 has a twelfth column without name or values. Neither is read.
@@ -84,6 +128,11 @@ def _read_entries(path: Path) -> pl.DataFrame:
     entries = read_csv(path, _COLUMNS, aliases=_OLD_HEADER)
     require_match(path, entries, "Image Index", _IMAGE_NAME)
     require_match(path, entries, "Finding Labels", r"^[^|]+(\|[^|]+)*$")
+    return entries
+
+
+def _require_people(path: Path, entries: pl.DataFrame) -> None:
+    """Raises SourceFormatError where the columns about patients are not as published."""
     require_match(path, entries, "Patient ID", r"^\d{1,8}$")
     require_match(path, entries, "Patient Age", r"^(\d+[YMD]?)?$")
     strangers = entries.filter(pl.col("Image Index").str.slice(0, 8) != pl.col("Patient ID").str.zfill(8)).height
@@ -92,14 +141,26 @@ def _read_entries(path: Path) -> pl.DataFrame:
             f"{path}: {strangers} images are named after another patient than their Patient ID. Expected the number "
             "before the underscore to be the patient: has a column been sorted by itself? Get the file again."
         )
-    return entries
 
 
-def _age_years(age: pl.Expr) -> pl.Expr:
+def _read_box_rows(path: Path) -> pl.DataFrame:
+    header, *lines = read_lines(path)
+    cells = pl.Series("cells", lines, dtype=pl.String).str.split(",")
+    ragged = int((cells.list.len() != len(_BOX_COLUMNS)).sum())
+    if header != _BOX_HEADER or ragged or not lines:
+        raise SourceFormatError(
+            f"{path}: the header is {header[:80]!r} and {ragged} of {len(lines)} rows do not have "
+            f"{len(_BOX_COLUMNS)} cells. Expected the header {_BOX_HEADER!r} and rows of six. Get the file again."
+        )
+    return cells.to_frame().select(pl.col("cells").list.to_struct(fields=_BOX_COLUMNS)).unnest("cells")
+
+
+def _age_years(ages: pl.Series) -> pl.Series:
     """`57`, `060Y`, `013M`, `004D` in years; null above 120: the release of 2017 has 16 ages of 148 to 414."""
-    number = age.str.extract(r"^(\d+)").cast(pl.Float32)
-    years = number * age.str.extract(r"([YMD]?)$").replace_strict(_YEARS_PER_UNIT, return_dtype=pl.Float32)
-    return pl.when(years <= _OLDEST_YEARS).then(years)
+    different = ages.unique()
+    number = different.str.extract(r"^(\d+)").cast(pl.Float32)
+    years = number * different.str.extract(r"([YMD]?)$").replace_strict(_YEARS_PER_UNIT, return_dtype=pl.Float32)
+    return ages.replace_strict(different, years.set(years > _OLDEST_YEARS, None))
 
 
 def _official_split(metadata: Metadata, names: pl.Series) -> pl.Series:
@@ -136,5 +197,8 @@ NIH = Dataset(
     read_findings=read_findings,
     find_metadata=find_metadata,
     find_pixels=find_pixels,
+    read_boxes=read_boxes,
+    describe_layout=describe_layout,
+    suffixes=(".png",),
     expected={"images": 112_120, "patients": 30_805},
 )

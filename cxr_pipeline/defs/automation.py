@@ -8,6 +8,7 @@ from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.inventory import fingerprint
 from cxr_pipeline.defs.resources import Installation
 from cxr_pipeline.errors import CxrError
+from cxr_pipeline.labels.from_reports import is_reported
 
 HARMONIZE = "harmonize"
 SENSOR_SECONDS = 300  # a fingerprint stats every image file: seconds for a collection of 400,000
@@ -34,9 +35,9 @@ def new_raw_data(context: dg.SensorEvaluationContext, installation: Installation
         return dg.SkipReason(_why_skipped(found, unreadable))
     # A source that cannot be read now keeps its old mark: when it is back unchanged, nothing has happened.
     cursor = json.dumps({**seen, **found}, sort_keys=True)
-    request = dg.RunRequest(
-        run_key=cursor, asset_selection=_selection(changed), tags={"cxr/changed_sources": ",".join(changed)}
-    )
+    # The first time everything is made: the cohort also reads the (empty) tables of sources that are not used.
+    selection = _selection(changed) if seen else None
+    request = dg.RunRequest(run_key=cursor, asset_selection=selection, tags={"cxr/changed_sources": ",".join(changed)})
     return dg.SensorResult([request], cursor=cursor)
 
 
@@ -63,8 +64,9 @@ def fingerprint_sources(installation: Installation) -> tuple[dict[str, str], lis
 
 
 def _selection(changed: list[str]) -> list[dg.AssetKey]:
-    stages = [dg.AssetKey([stage, name]) for name in changed for stage in ("raw", "labels", "images")]
-    return [*stages, dg.AssetKey(["split", "cohort"])]
+    keys = [dg.AssetKey([stage, name]) for name in changed for stage in ("raw", "labels", "images")]
+    reports = [dg.AssetKey(["labels", f"reports_{name}"]) for name in changed if is_reported(DATASETS[name])]
+    return [*keys, *reports, dg.AssetKey(["split", "cohort"])]
 
 
 def _why_skipped(found: dict[str, str], unreadable: list[str]) -> str:

@@ -6,12 +6,26 @@ import polars as pl
 
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.defs.resources import Installation
+from cxr_pipeline.labels.from_reports import is_reported
 from cxr_pipeline.pipeline import index_path
 from cxr_pipeline.storage.lake import Lake
-from cxr_pipeline.tables import CohortTable, LabelTable, MetricTable, PredictionTable, RawTable, StoreIndex
+from cxr_pipeline.tables import (
+    BoxTable,
+    CohortTable,
+    LabelTable,
+    MetricTable,
+    PredictionTable,
+    RawTable,
+    ReportEvidenceTable,
+    ReportScoreTable,
+    StoreIndex,
+)
 
 PER_SOURCE: dict[str, type[dy.Schema]] = {"raw": RawTable, "labels": LabelTable, "images": StoreIndex}
 MERGED: dict[tuple[str, str], type[dy.Schema]] = {
+    ("labels", "boxes"): BoxTable,
+    **{("labels", f"reports_{d.name}"): ReportEvidenceTable for d in DATASETS.values() if is_reported(d)},
+    ("labels", "report_gold"): ReportScoreTable,
     ("split", "cohort"): CohortTable,
     ("evaluation", "predictions"): PredictionTable,
     ("evaluation", "metrics"): MetricTable,

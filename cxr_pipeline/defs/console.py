@@ -26,13 +26,19 @@ class ConsoleHandler(logging.Handler):
             message = getattr(record, "dagster_meta", {}).get("orig_message", record.getMessage())
             return f"    {message}" if record.levelno >= logging.INFO else None
         if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-            evaluation = event.asset_check_evaluation_data
-            return None if evaluation.passed else f"    CHECK FAILED: {evaluation.check_name}"
+            return _check_line(event.asset_check_evaluation_data)
         word = _SHOWN.get(event.event_type) if event.event_type else None
         if word is None:
             return None
         name = event.asset_key.to_user_string() if event.asset_key else event.step_key
         return f"  {word:6} {name}{_rows(event)}"
+
+
+def _check_line(evaluation: dg.AssetCheckEvaluation) -> str | None:
+    if evaluation.passed:
+        return None
+    word = "warning" if evaluation.severity == dg.AssetCheckSeverity.WARN else "FAILED"
+    return f"    {word}: check '{evaluation.check_name}' of {evaluation.asset_key.to_user_string()}"
 
 
 def _rows(event: dg.DagsterEvent) -> str:

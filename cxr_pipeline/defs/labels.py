@@ -1,16 +1,40 @@
 """Assets `labels/<dataset>`: each source in the fourteen classes."""
 
 import dagster as dg
+import polars as pl
 
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.base import Dataset
 from cxr_pipeline.defs.resources import Installation
-from cxr_pipeline.defs.tables import column_schema, markdown_table, table_result
+from cxr_pipeline.defs.tables import column_schema, markdown_table, table_result, warning_checks
+from cxr_pipeline.labels.from_reports import is_reported
+from cxr_pipeline.labels.overview import capability_matrix
+from cxr_pipeline.labels.plots import plot_labels
+from cxr_pipeline.labels.policy import LabelPolicy, describe_policy
+from cxr_pipeline.labels.quality import judge_labeler, judge_positives, judge_prevalence, judge_words
+from cxr_pipeline.labels.reports import lexicon_hash
 from cxr_pipeline.labels.summary import count_labels
-from cxr_pipeline.pipeline import write_labels
-from cxr_pipeline.tables import LabelTable
+from cxr_pipeline.pipeline import (
+    count_labels_of_all,
+    report_path,
+    write_boxes,
+    write_labels,
+    write_report_evidence,
+    write_report_gold,
+)
+from cxr_pipeline.tables import BoxTable, LabelTable, ReportEvidenceTable, ReportScoreTable
 
 STAGE = "labels"
+GOLD_CHECKS = {"agreement": "The report labeler reaches its floor on OpenI's test reports"}
+CHECKS = {
+    "words": "Every word of the source has a row in its mapping",
+    "positives": "Every class with negatives has positives too",
+    "prevalence": "Each class is about as frequent as in the published release",
+}
+
+
+class LabelRunConfig(LabelPolicy, dg.Config):
+    """The launchpad form of LabelPolicy."""
 
 
 def labels_asset(dataset: Dataset) -> dg.AssetsDefinition:
@@ -18,27 +42,122 @@ def labels_asset(dataset: Dataset) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=[STAGE, dataset.name],
-        deps=[["raw", dataset.name]],
+        deps=[["raw", dataset.name], *([[STAGE, f"reports_{dataset.name}"]] if is_reported(dataset) else [])],
         group_name=STAGE,
         kinds={"polars", "parquet"},
+        check_specs=warning_checks([STAGE, dataset.name], CHECKS),
         description=f"{dataset.title} in the fourteen classes: 1 / 0 / -1 / null, and the evidence for each cell.",
         metadata=column_schema(LabelTable),
     )
-    def labels(context: dg.AssetExecutionContext, installation: Installation) -> dg.MaterializeResult:
-        result = write_labels(installation.lake, dataset, installation.root_of(dataset.name))
+    def labels(
+        context: dg.AssetExecutionContext, config: LabelRunConfig, installation: Installation
+    ) -> dg.MaterializeResult:
+        policy = LabelPolicy(**config.model_dump())
+        result = write_labels(installation.lake, dataset, installation.root_of(dataset.name), policy=policy)
         for finding, count in result.unmapped.rows():
             context.log.warning(f"'{finding}' ({count} images) has no row in labels/mappings/{dataset.name}.csv")
+        counts = count_labels(result.table)
         return table_result(
             installation.lake.table(STAGE, dataset.name),
             rows=result.table.height,
             metadata={
-                "classes": markdown_table(count_labels(result.table)),
+                "policy": markdown_table(describe_policy(policy)),
+                "plot": dg.MetadataValue.md(plot_labels(counts)),
+                "classes": markdown_table(counts),
                 "unmapped_words": markdown_table(result.unmapped),
-                "unmapped": result.unmapped.height,
+            },
+            verdicts={
+                "words": judge_words(result.unmapped),
+                "positives": judge_positives(result.table),
+                "prevalence": judge_prevalence(dataset.name, result.table),
             },
         )
 
     return labels
 
 
-assets = [labels_asset(dataset) for dataset in DATASETS.values()]
+def reports_asset(dataset: Dataset) -> dg.AssetsDefinition:
+    """What the report labeler found in the reports of one source."""
+
+    @dg.asset(
+        key=[STAGE, f"reports_{dataset.name}"],
+        deps=[["raw", dataset.name]],
+        group_name=STAGE,
+        kinds={"polars", "parquet"},
+        code_version=lexicon_hash(),
+        description=f"{dataset.title}: each finding named in a report, what is said of it, and the words that decided.",
+        metadata=column_schema(ReportEvidenceTable),
+    )
+    def reports(installation: Installation) -> dg.MaterializeResult:
+        evidence = write_report_evidence(installation.lake, dataset, installation.root_of(dataset.name))
+        counts = evidence.group_by("pathology", "state").agg(mentions=pl.len()).sort("pathology", "state")
+        return table_result(
+            report_path(installation.lake, dataset),
+            rows=evidence.height,
+            metadata={"lexicon_hash": lexicon_hash(), "mentions": markdown_table(counts, limit=60)},
+        )
+
+    return reports
+
+
+@dg.asset(
+    key=[STAGE, "report_gold"],
+    deps=[["raw", "openi"]],
+    group_name=STAGE,
+    kinds={"polars", "parquet"},
+    code_version=lexicon_hash(),
+    check_specs=warning_checks([STAGE, "report_gold"], GOLD_CHECKS),
+    metadata=column_schema(ReportScoreTable),
+)
+def report_gold(installation: Installation) -> dg.MaterializeResult:
+    """The report labeler scored against what experts indexed in OpenI, on reports that never chose a word or a rule."""
+    scores, flagged = write_report_gold(installation.lake, installation.root_of("openi"))
+    shown = scores.select("reports", "pathology", "support", pl.col("precision", "recall", "f1", "f1_low", "f1_high"))
+    return table_result(
+        installation.lake.table(STAGE, "report_gold"),
+        rows=scores.height,
+        metadata={
+            "scores": markdown_table(shown.with_columns(pl.selectors.float().round(3)), limit=60),
+            **{f"normal_reports_flagged, {part}": share for part, share in flagged.items()},
+        },
+        verdicts={"agreement": judge_labeler(scores)},
+    )
+
+
+@dg.asset(
+    key=[STAGE, "overview"],
+    deps=[[STAGE, name] for name in DATASETS],
+    group_name=STAGE,
+    kinds={"polars"},
+)
+def overview(installation: Installation) -> dg.MaterializeResult:
+    """What each source can say at all, and what it says here: positives / known images per class."""
+    counts = count_labels_of_all(installation.lake)
+    return dg.MaterializeResult(
+        metadata={"can_say": markdown_table(capability_matrix()), "says_here": markdown_table(counts)}
+    )
+
+
+@dg.asset(
+    key=[STAGE, "boxes"],
+    deps=[["raw", name] for name, dataset in DATASETS.items() if dataset.read_boxes],
+    group_name=STAGE,
+    kinds={"polars", "parquet"},
+    metadata=column_schema(BoxTable),
+)
+def boxes(installation: Installation) -> dg.MaterializeResult:
+    """The boxes that readers drew, in pixels of the published images, with the class that each word means."""
+    table = write_boxes(installation.lake, {name: installation.root_of(name) for name in DATASETS})
+    counts = table.group_by("finding", "pathology").agg(boxes=pl.len()).sort("boxes", "finding", descending=True)
+    return table_result(
+        installation.lake.table(STAGE, "boxes"), rows=table.height, metadata={"words": markdown_table(counts)}
+    )
+
+
+assets = [
+    overview,
+    boxes,
+    report_gold,
+    *(reports_asset(dataset) for dataset in DATASETS.values() if is_reported(dataset)),
+    *(labels_asset(dataset) for dataset in DATASETS.values()),
+]

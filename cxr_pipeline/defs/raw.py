@@ -6,12 +6,18 @@ import polars as pl
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.base import Dataset
 from cxr_pipeline.datasets.inventory import fingerprint
+from cxr_pipeline.datasets.quality import judge_completeness, judge_files, judge_patients
 from cxr_pipeline.defs.resources import Installation
-from cxr_pipeline.defs.tables import column_schema, markdown_table, table_result
+from cxr_pipeline.defs.tables import column_schema, markdown_table, table_result, warning_checks
 from cxr_pipeline.pipeline import write_inventory
 from cxr_pipeline.tables import RawTable
 
 STAGE = "raw"
+CHECKS = {
+    "complete": "As many images and patients as were published",
+    "files": "Every published image has its file, every file its image",
+    "patients": "Every patient has one sex",
+}
 
 
 def raw_asset(dataset: Dataset) -> dg.AssetsDefinition:
@@ -21,6 +27,7 @@ def raw_asset(dataset: Dataset) -> dg.AssetsDefinition:
         key=[STAGE, dataset.name],
         group_name=STAGE,
         kinds={"polars", "parquet"},
+        check_specs=warning_checks([STAGE, dataset.name], CHECKS),
         description=f"{dataset.title}: one row per published image, and whether its pixel file is there.",
         metadata={
             **column_schema(RawTable),
@@ -42,9 +49,12 @@ def raw_asset(dataset: Dataset) -> dg.AssetsDefinition:
             metadata={
                 "root": str(root) if root else f"not used: set {dataset.root_variable} to use it",
                 "patients": inventory.table["patient_id"].n_unique(),
-                "files_missing": inventory.missing,
-                "files_without_a_row": inventory.extra,
                 "views": markdown_table(inventory.table.group_by("view").agg(images=pl.len()).sort("view")),
+            },
+            verdicts={
+                "complete": judge_completeness(dataset, inventory.table),
+                "files": judge_files(inventory.table, extra=inventory.extra),
+                "patients": judge_patients(inventory.table),
             },
         )
 

@@ -8,6 +8,7 @@ import dagster as dg
 import dataframely as dy
 import polars as pl
 
+from cxr_pipeline.datasets.quality import Verdict
 from cxr_pipeline.storage.files import file_digest
 
 _LISTED = 30  # rows of a Markdown table that a person reads in the asset's page
@@ -28,12 +29,33 @@ def column_schema(schema: type[dy.Schema]) -> dict[str, Any]:
 
 
 def table_result(
-    path: Path, *, rows: int, version: str | None = None, metadata: Mapping[str, Any] | None = None
+    path: Path,
+    *,
+    rows: int,
+    version: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    verdicts: Mapping[str, Verdict] | None = None,
 ) -> dg.MaterializeResult:
-    """The outcome of an asset that wrote the table at `path`; its data version is `version`, else its bytes' digest."""
+    """The outcome of an asset that wrote the table at `path`; its data version is `version`, else its bytes' digest.
+
+    `verdicts` are its warning checks by name, as declared with `warning_checks`.
+    """
     own: dict[str, Any] = {"dagster/row_count": rows, "path": dg.MetadataValue.path(path)}
     return dg.MaterializeResult(
-        metadata={**own, **(metadata or {})}, data_version=dg.DataVersion(version or file_digest(path))
+        metadata={**own, **(metadata or {})},
+        data_version=dg.DataVersion(version or file_digest(path)),
+        check_results=[_warning(name, verdict) for name, verdict in (verdicts or {}).items()],
+    )
+
+
+def warning_checks(key: list[str], descriptions: Mapping[str, str]) -> list[dg.AssetCheckSpec]:
+    """The checks that an asset answers itself and that stop nothing: name -> what it looks at."""
+    return [dg.AssetCheckSpec(name, asset=key, description=text) for name, text in descriptions.items()]
+
+
+def _warning(name: str, verdict: Verdict) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=name, passed=verdict.passed, severity=dg.AssetCheckSeverity.WARN, metadata=dict(verdict.facts)
     )
 
 

@@ -16,9 +16,10 @@ import numpy.typing as npt
 from PIL.JpegImagePlugin import JpegImageFile
 
 from cxr_pipeline.errors import ImageError
+from cxr_pipeline.images.dicom import decode_dicom, is_dicom
 from cxr_pipeline.images.letterbox import letterbox
 
-PIXEL_RULES = 1  # version of everything below that decides a pixel: raise it, and every store is made anew
+PIXEL_RULES = 2  # version of everything below that decides a pixel: raise it, and every store is made anew
 
 MAX_FILE_BYTES = 512 * 2**20
 MAX_SOURCE_PIXELS = 100_000_000  # detectors give at most ~20 million; a 379 KiB PNG can hold 400 million
@@ -41,7 +42,7 @@ class Radiograph:
     pixels: npt.NDArray[np.uint8]  # [size, size], letterboxed with 0
     source_height: int
     source_width: int
-    source_mode: str  # "L8", "L16", "RGB8", "RGBA8", "P8", ...
+    source_mode: str  # "L8", "L16", "RGB8", "RGBA8", "P8", "DICOM12-MONOCHROME1", ...
 
 
 def read_radiograph(path: Path, *, size: int) -> Radiograph:
@@ -68,25 +69,33 @@ def read_file(path: Path) -> bytes:
 
 
 def decode_radiograph(data: bytes, *, size: int) -> Radiograph:
-    """Decodes PNG (8 or 16 bit; grey, RGB, palette, alpha) or JPEG bytes and fits them into `size` x `size`.
+    """Decodes PNG (8 or 16 bit; grey, RGB, palette, alpha), JPEG or DICOM bytes and fits them into `size` x `size`.
 
     Colour becomes luma (Rec. 601). Alpha is left out, not blended: the 0.6 % RGBA files of NIH are opaque. 8-bit values
     stay as published; 16-bit values are scaled so that the percentiles of GREY_WINDOW of the resized picture become 0
-    and 255, since such files seldom fill their range. The aspect is kept, the bars are 0; large images are averaged
-    down by area, small ones enlarged bicubically. EXIF orientation is not applied.
+    and 255, since such files seldom fill their range. DICOM files say what is black and white (`decode_dicom`). The
+    aspect is kept, the bars are 0; large images are averaged down by area, small ones enlarged bicubically. EXIF
+    orientation is not applied.
 
-    Raises ImageError whose `reason` is empty, truncated, damaged, not_an_image, too_large, too_small, absurd_aspect,
-    colour_photo or blank. Damage within the data of a JPEG mostly goes unnoticed: no decoder reports it, so compare
-    digests with those of the publisher.
+    Raises ImageError whose `reason` is empty, truncated, damaged, not_an_image, unsupported, too_large, too_small,
+    absurd_aspect, colour_photo or blank. Damage within the data of a JPEG or DICOM file mostly goes unnoticed: no
+    decoder reports it, so compare digests with those of the publisher.
     """
     if not data:
-        raise ImageError("empty", "The file has no bytes, expected a PNG or JPEG. Fetch it again.")
+        raise ImageError("empty", "The file has no bytes, expected an image. Fetch it again.")
     if data.startswith(_PNG_SIGNATURE):
         mode, colours = _decode_png(data)
     elif data.startswith(_JPEG_SIGNATURE):
         mode, colours = _decode_jpeg(data)
+    elif is_dicom(data):
+        exposure = decode_dicom(data, check_shape=_check_shape, percentiles=GREY_WINDOW)
+        height, width = exposure.values.shape
+        pixels = _fit(exposure.values, size, window=(exposure.black, exposure.white))
+        return Radiograph(pixels, height, width, exposure.mode)
     else:
-        raise ImageError("not_an_image", f"The file starts with {data[:8]!r}, expected a PNG or JPEG. Fetch it again.")
+        raise ImageError(
+            "not_an_image", f"The file starts with {data[:8]!r}, expected a PNG, JPEG or DICOM file. Fetch it again."
+        )
     height, width = colours.shape[:2]
     return Radiograph(_fit(_to_grey(colours), size), height, width, mode)
 
@@ -163,16 +172,27 @@ def _to_grey(colours: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY)
 
 
-def _fit(grey: npt.NDArray[Any], size: int) -> npt.NDArray[np.uint8]:
-    """`grey` uint8 or uint16 [height, width], resized before it is windowed, in a black square [size, size]."""
+def _fit(grey: npt.NDArray[Any], size: int, *, window: tuple[float, float] | None = None) -> npt.NDArray[np.uint8]:
+    """`grey` [height, width], resized before it is windowed, in a black square [size, size].
+
+    `window` are the values shown black and white, in either order; without it, 8-bit values stay as they are and
+    others are scaled by GREY_WINDOW.
+    """
     box = letterbox(*grey.shape, size=size)
     method = cv2.INTER_AREA if max(grey.shape) >= size else cv2.INTER_CUBIC
     small = cv2.resize(grey, (box.width, box.height), interpolation=method)
-    low, high = np.percentile(small, GREY_WINDOW)
-    if high - low < MIN_GREY_RANGE:
-        raise ImageError("blank", f"99 % of the pixels lie within {high - low:.1f} grey levels. Replace the image.")
-    if small.dtype != np.uint8:
-        small = np.rint(np.clip((small - low) * (255 / (high - low)), 0, 255)).astype(np.uint8)
+    low, high = _grey_range(small)
+    if window or small.dtype != np.uint8:
+        black, white = window or (low, high)
+        small = np.rint(np.clip((small - black) * (255 / (white - black)), 0, 255)).astype(np.uint8)
+        _grey_range(small)
     stored = np.zeros((size, size), dtype=np.uint8)
     box.content(stored)[:] = small
     return stored
+
+
+def _grey_range(grey: npt.NDArray[Any]) -> tuple[float, float]:
+    low, high = np.percentile(grey, GREY_WINDOW)
+    if high - low < MIN_GREY_RANGE:
+        raise ImageError("blank", f"99 % of the pixels lie within {high - low:.1f} grey levels. Replace the image.")
+    return low, high

@@ -6,12 +6,14 @@ from cxr_pipeline.pathologies import NEGATIVE, PATHOLOGIES, POSITIVE, UNCERTAIN
 
 
 def count_labels(table: pl.DataFrame) -> pl.DataFrame:
-    """One row per class: `pathology, positive, negative, uncertain, unknown`, in images."""
-    cells = table.select(PATHOLOGIES).unpivot(variable_name="pathology", value_name="cell")
-    value = pl.col("cell")
-    return cells.group_by("pathology", maintain_order=True).agg(
-        positive=(value == POSITIVE).sum(),
-        negative=(value == NEGATIVE).sum(),
-        uncertain=(value == UNCERTAIN).sum(),
-        unknown=value.is_null().sum(),
+    """One row per class, also of an empty table: `pathology, positive, negative, uncertain, unknown`, in images."""
+    cells = [table[name] for name in PATHOLOGIES]
+    return pl.DataFrame(
+        {
+            "pathology": PATHOLOGIES,
+            "positive": [(cell == POSITIVE).sum() for cell in cells],
+            "negative": [(cell == NEGATIVE).sum() for cell in cells],
+            "uncertain": [(cell == UNCERTAIN).sum() for cell in cells],
+            "unknown": [cell.null_count() for cell in cells],
+        }
     )

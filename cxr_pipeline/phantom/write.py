@@ -14,13 +14,21 @@ import cv2
 
 from cxr_pipeline.datasets.files import PHANTOM_MARKER
 from cxr_pipeline.errors import PhantomError
-from cxr_pipeline.phantom import chexpert, nih
+from cxr_pipeline.phantom import chexpert, mimic, nih, openi, padchest, rexgradient, vindr
 from cxr_pipeline.phantom.cohort import draw_patient
 from cxr_pipeline.phantom.layout import Layout
 from cxr_pipeline.phantom.render import RENDERER
 from cxr_pipeline.storage.files import write_text
 
-LAYOUTS: dict[str, Layout] = {"nih": nih.LAYOUT, "chexpert": chexpert.LAYOUT}
+LAYOUTS: dict[str, Layout] = {
+    "nih": nih.LAYOUT,
+    "openi": openi.LAYOUT,
+    "rexgradient": rexgradient.LAYOUT,
+    "chexpert": chexpert.LAYOUT,
+    "mimic": mimic.LAYOUT,
+    "padchest": padchest.LAYOUT,
+    "vindr": vindr.LAYOUT,
+}
 MAX_PATIENTS = 50_000  # beyond, patient numbers of CheXpert's train part would run into those of its valid part
 PATIENTS_PER_TASK = 8
 MIN_TASKS_FOR_PROCESSES = 8  # below this, starting processes takes longer than rendering
@@ -87,7 +95,7 @@ def _clear(root: Path) -> None:
         raise PhantomError(f"{root} is not empty and has no {PHANTOM_MARKER}: expected an empty folder, name another.")
     patterns = [pattern for layout in LAYOUTS.values() for pattern in layout.entries]
     entries = [path for pattern in patterns for path in root.glob(pattern)]
-    images = sum(path.suffix in (".png", ".jpg") for entry in entries for path in entry.rglob("*"))
+    images = sum(path.suffix in (".png", ".jpg", ".dicom") for entry in entries for path in entry.rglob("*"))
     if images > int(stated[1]):  # someone unpacked real radiographs over the phantoms
         raise PhantomError(
             f"{root} holds {images} images, but its {PHANTOM_MARKER} speaks of {stated[1]}: expected phantoms only, "

@@ -16,13 +16,14 @@ def build_cohort(
 ) -> pl.DataFrame:
     """The `CohortTable` of all sources: label rows whose image is in the source's store.
 
-    `labels` and `indexes` map a source's name to its `LabelTable` and `StoreIndex`. Quarantined images and images
-    without pixels are left out; raises TableError when nothing is left.
+    `labels` and `indexes` map a source's name to its `LabelTable` and `StoreIndex`. Left out are quarantined images,
+    images without pixels, and images of which no class is known: nothing can be learnt from them, nor measured.
+    Raises TableError when nothing is left.
     """
     usable = [_usable_images(labels[name], indexes[name]) for name in labels]
     if not sum(map(len, usable)):
         raise TableError(
-            "No image can be used: every source is empty, without pixel files, or wholly in quarantine. "
+            "No image can be used: every source is empty, without labels or pixel files, or wholly in quarantine. "
             "`cxr sources` shows what was found where."
         )
     # The door for duplicates: patients who share an image will share the smallest of their keys.
@@ -39,4 +40,5 @@ def summarize_cohort(cohort: pl.DataFrame) -> pl.DataFrame:
 
 def _usable_images(labels: pl.DataFrame, index: pl.DataFrame) -> pl.DataFrame:
     stored = index.filter(pl.col("quarantine").is_null()).select("image_id", "shard", "row")
-    return labels.join(stored, on="image_id", how="inner", maintain_order="left")
+    is_labelled = pl.any_horizontal(pl.col(PATHOLOGIES).is_not_null())
+    return labels.filter(is_labelled).join(stored, on="image_id", how="inner", maintain_order="left")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cxr_pipeline.errors import StoreError, TableError
@@ -27,6 +28,7 @@ class Cohort:
     datasets: np.ndarray  # str objects [n]
     splits: np.ndarray  # str objects [n]: train, val or test
     labels: np.ndarray  # float32 [n, 14]: 1, 0, -1 uncertain, NaN unknown
+    shares: np.ndarray  # float32 [n, 14]: which part of the readers sees the class; NaN where no votes were kept
     is_phantom: np.ndarray  # bool [n]
 
     def __len__(self) -> int:
@@ -45,7 +47,7 @@ def read_cohort(path: Path) -> Cohort:
     """The cohort Parquet at `path`; raises TableError when it is absent, unreadable or lacks a column."""
     if not path.is_file():
         raise TableError(f"No cohort at {path}: materialize the asset split/cohort first.")
-    columns = ["image_id", "patient_id", "dataset", "split", "is_phantom", *PATHOLOGIES]
+    columns = ["image_id", "patient_id", "dataset", "split", "is_phantom", *PATHOLOGIES, "reader_share"]
     try:
         table = pq.ParquetFile(path).read(columns=columns)
     except (pa.ArrowException, OSError) as error:
@@ -59,6 +61,7 @@ def read_cohort(path: Path) -> Cohort:
         datasets=_text(table["dataset"]),
         splits=_text(table["split"]),
         labels=np.stack([_numbers(table[name]) for name in PATHOLOGIES], axis=1),
+        shares=np.stack([_numbers(pc.struct_field(table["reader_share"], name)) for name in PATHOLOGIES], axis=1),
         is_phantom=table["is_phantom"].to_numpy().astype(bool),
     )
 
@@ -95,16 +98,18 @@ class CohortImages:
         return pixels
 
 
-def targets(labels: np.ndarray, config: TrainConfig) -> tuple[np.ndarray, np.ndarray]:
+def targets(labels: np.ndarray, shares: np.ndarray, config: TrainConfig) -> tuple[np.ndarray, np.ndarray]:
     """(float32 [n, 14] targets in 0..1, bool [n, 14] mask of the cells to learn from).
 
     Unknown cells are never learnt from. Uncertain ones count as 1, as 0 or not at all, per class, as `config` says.
+    Where the votes of several readers were kept, their share is the target, whatever the label.
     """
     ones, zeros = (np.isin(PATHOLOGIES, names) for names in (config.uncertain_as_one, config.uncertain_as_zero))
     uncertain = labels == UNCERTAIN
     values = np.where(uncertain, ones, labels).astype(np.float32)
-    mask = ~np.isnan(labels) & (~uncertain | ones | zeros)
-    return np.where(mask, values, np.float32(0)), mask
+    voted = ~np.isnan(shares)
+    mask = ~np.isnan(labels) & (~uncertain | ones | zeros | voted)
+    return np.where(mask, np.where(voted, shares, values), np.float32(0)), mask
 
 
 def shuffled(n: int, *, seed: int, epoch: int) -> np.ndarray:

@@ -103,7 +103,7 @@ def _seed_torch(config: TrainConfig) -> None:
 
 def _part(cohort: Cohort, split: str, images_root: Path, config: TrainConfig) -> Part:
     own = cohort.select(split)
-    values, mask = targets(own.labels, config)
+    values, mask = targets(own.labels, own.shares, config)
     if not mask.any():
         raise TrainingError(
             f"The cohort has {len(own)} {split} images and {int(mask.sum())} known labels among them: expected some. "

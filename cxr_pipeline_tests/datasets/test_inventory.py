@@ -46,6 +46,7 @@ def test_complete_source_has_no_warnings(tmp_path):
     write_nih(tmp_path, NIH_ROWS[:1])
     write_lines(tmp_path / "train_val_list.txt", ["00000001_000.png"])
     write_lines(tmp_path / "test_list.txt", ["00000002_000.png"])
+    write_lines(tmp_path / "BBox_List_2017.csv", ["Image Index,Finding Label,Bbox [x,y,w,h],,,"])
     write_image(tmp_path / "00000001_000.png")
     inventory = take_inventory(NIH, tmp_path)
     assert (inventory.missing, inventory.extra, inventory.warnings) == (0, 0, ())

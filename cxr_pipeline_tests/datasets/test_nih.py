@@ -5,7 +5,7 @@ import gzip
 import polars as pl
 import pytest
 
-from cxr_pipeline.datasets.nih import NIH, find_metadata, find_pixels, read_findings, read_images
+from cxr_pipeline.datasets.nih import NIH, find_metadata, find_pixels, read_boxes, read_findings, read_images
 from cxr_pipeline.errors import SourceFormatError, SourceNotFoundError
 from cxr_pipeline_tests.datasets.realdata import published_nih, shared_folder
 from cxr_pipeline_tests.datasets.sources import NIH_HEADER, NIH_ROWS, nih_row, write_image, write_lines, write_nih
@@ -122,7 +122,7 @@ def test_findings_are_the_terms_between_the_bars(tmp_path):
 def test_without_lists_the_official_split_is_null_and_reported(tmp_path):
     write_nih(tmp_path)
     assert read_images(tmp_path).collect()["official_split"].to_list() == [None, None, None]
-    assert list(find_metadata(tmp_path).missing) == ["train_val_list.txt", "test_list.txt"]
+    assert list(find_metadata(tmp_path).missing) == ["train_val_list.txt", "test_list.txt", "BBox_List_2017.csv"]
 
 
 def test_lists_split_what_they_name(tmp_path):
@@ -130,7 +130,7 @@ def test_lists_split_what_they_name(tmp_path):
     write_lines(tmp_path / "test_list.txt", ["00000002_000.png", "00009999_000.png"])
     write_lines(tmp_path / "train_val_list.txt", ["00000001_001.png"])
     assert read_images(tmp_path).collect()["official_split"].to_list() == [None, "train_val", "test"]
-    assert find_metadata(tmp_path).missing == {}
+    assert find_metadata(tmp_path).missing == {"BBox_List_2017.csv": "there are no boxes"}
 
 
 def test_one_list_alone_leaves_the_rest_null(tmp_path):
@@ -145,6 +145,46 @@ def test_image_in_both_lists_is_refused(tmp_path):
         write_lines(tmp_path / name, ["00000002_000.png"])
     with pytest.raises(SourceFormatError, match="more than once"):
         read_images(tmp_path)
+
+
+BOX_HEADER = "Image Index,Finding Label,Bbox [x,y,w,h],,,"
+
+
+def write_boxes(root, *rows, header=BOX_HEADER):
+    write_lines(write_nih(root) / "BBox_List_2017.csv", [header, *rows])
+    return root
+
+
+def test_boxes_under_the_ragged_header_keep_their_word(tmp_path):
+    root = write_boxes(
+        tmp_path, "00000001_000.png,Infiltrate,225.08,547.0,86.78,79.19", "00000002_000.png,Mass,1,2,3,4"
+    )
+    boxes = read_boxes(root).collect()
+    assert boxes.select("image_id", "finding", "reader").rows() == [
+        ("nih/00000001_000", "Infiltrate", ""),
+        ("nih/00000002_000", "Mass", ""),
+    ]
+    assert boxes.select("x", "y", "width", "height").row(1) == (1.0, 2.0, 3.0, 4.0)
+    assert "BBox_List_2017.csv" in find_metadata(root).files
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ("00000001_000.png,Mass,1,2,3", "1 of 1 rows do not have 6 cells"),
+        ("00000001_000.png,Mass,1,2,3,4,,,", "1 of 1 rows do not have 6 cells"),
+        ("00000001_000.png,Mass,1,2,3,-4", "'height'"),
+        ("00000001_000.jpg,Mass,1,2,3,4", "'name'"),
+    ],
+)
+def test_box_that_is_not_as_published_is_refused(tmp_path, row, problem):
+    with pytest.raises(SourceFormatError, match=problem):
+        read_boxes(write_boxes(tmp_path, row))
+
+
+def test_box_list_with_another_header_is_refused(tmp_path):
+    with pytest.raises(SourceFormatError, match="the header is 'Image Index,x'"):
+        read_boxes(write_boxes(tmp_path, "00000001_000.png,Mass,1,2,3,4", header="Image Index,x"))
 
 
 @pytest.mark.parametrize("folder", ["images_001/images", "images_012/images", "images", "images-224", "."])

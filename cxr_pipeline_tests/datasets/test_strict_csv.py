@@ -5,7 +5,7 @@ import gzip
 import polars as pl
 import pytest
 
-from cxr_pipeline.datasets.strict_csv import read_csv, read_lines, recode, require_match
+from cxr_pipeline.datasets.strict_csv import read_csv, read_lines, reading_once, recode, require_match
 from cxr_pipeline.errors import SourceFormatError
 
 PLAIN = b"id,label,value\n007,a,1.0\n008,,-1.0\n"
@@ -94,10 +94,47 @@ def test_what_is_not_the_published_text_is_refused(write, content, problem):
         read_csv(write(content), ["id", "label", "value"])
 
 
+def test_coded_columns_come_as_integers(write):
+    codes = {"value": {"1.0": 1, "-1.0": -1, "": None}, "label": {"a": 7, "": None}}
+    frame = read_csv(write(PLAIN), ["id", "label", "value"], codes=codes)
+    assert frame.schema == {"id": pl.String, "label": pl.Int8, "value": pl.Int8}
+    assert frame.rows() == [("007", 7, 1), ("008", None, -1)]
+
+
+def test_cell_without_a_code_is_named(write):
+    with pytest.raises(SourceFormatError, match=r"'value' holds '1\.0': expected '-1\.0'"):
+        read_csv(write(PLAIN), ["value"], codes={"value": {"-1.0": -1}})
+
+
+def test_file_is_read_once_within_the_block_and_again_after_it(write):
+    path = write(PLAIN)
+    with reading_once():
+        first = read_csv(path, ["id"])
+        path.write_bytes(PLAIN.replace(b"007", b"009"))
+        assert read_csv(path, ["id"]).equals(first)
+        assert read_csv(path, ["id", "label"])["id"].to_list() == ["007", "008"]
+        assert read_csv(path, ["name"], aliases={"id": "name"})["name"].to_list() == ["007", "008"]
+        assert read_csv(path, ["label"], codes={"label": {"a": 1, "": 0}})["label"].to_list() == [1, 0]
+    assert read_csv(path, ["id"])["id"].to_list() == ["009", "008"]
+
+
+def test_damaged_file_is_refused_each_time(write):
+    path = write(b"")
+    with reading_once():
+        for _ in range(2):
+            with pytest.raises(SourceFormatError, match="is empty"):
+                read_csv(path, ["id"])
+
+
 def test_open_quote_is_refused_without_showing_rows(write):
-    rows = b"".join(b"%d,a,1.0\n" % number for number in range(300_000))
-    with pytest.raises(SourceFormatError, match="is a quote left open") as caught:
-        read_csv(write(b'id,label,value\n1,"a,1.0\n' + rows), ["id"])
+    with pytest.raises(SourceFormatError, match="a quote left open") as caught:
+        read_csv(write(b'id,label,value\n7654321,a,"1.0\n008,b,1.0\n'), ["id"])
+    assert "7654321" not in str(caught.value)
+
+
+def test_row_that_cannot_be_read_is_not_shown(write):
+    with pytest.raises(SourceFormatError, match="a quote left open") as caught:
+        read_csv(write(b"id,label\n7654321," + b"x" * 10_000_000 + b"\n"), ["id"])
     assert caught.value.__suppress_context__
 
 

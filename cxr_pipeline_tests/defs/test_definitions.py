@@ -11,18 +11,27 @@ from cxr_pipeline.defs.training import launchpad_form
 from cxr_pipeline.settings import Settings
 from cxr_pipeline.training.presets import preset
 
+SOURCES = ("nih", "openi", "rexgradient", "chexpert", "mimic", "padchest", "vindr")
+
+
+def all_of(*stages: str) -> list[str]:
+    return [f"{stage}/{name}" for stage in stages for name in SOURCES]
+
+
 GRAPH = {
-    "raw/nih": [],
-    "raw/chexpert": [],
-    "labels/nih": ["raw/nih"],
-    "labels/chexpert": ["raw/chexpert"],
-    "images/nih": ["raw/nih"],
-    "images/chexpert": ["raw/chexpert"],
-    "split/cohort": ["images/chexpert", "images/nih", "labels/chexpert", "labels/nih"],
-    "training/checkpoint": ["images/chexpert", "images/nih", "split/cohort"],
-    "evaluation/predictions": ["images/chexpert", "images/nih", "split/cohort", "training/checkpoint"],
+    **{f"raw/{name}": [] for name in SOURCES},
+    **{f"labels/{name}": [f"raw/{name}"] for name in SOURCES},
+    **{f"images/{name}": [f"raw/{name}"] for name in SOURCES},
+    "labels/reports_rexgradient": ["raw/rexgradient"],
+    "labels/rexgradient": ["labels/reports_rexgradient", "raw/rexgradient"],
+    "labels/overview": all_of("labels"),
+    "labels/boxes": ["raw/nih", "raw/vindr"],
+    "labels/report_gold": ["raw/openi"],
+    "split/cohort": all_of("images", "labels"),
+    "training/checkpoint": [*all_of("images"), "split/cohort"],
+    "evaluation/predictions": [*all_of("images"), "split/cohort", "training/checkpoint"],
     "evaluation/metrics": ["evaluation/predictions", "split/cohort", "training/checkpoint"],
-    "evaluation/explanations": ["images/chexpert", "images/nih", "split/cohort", "training/checkpoint"],
+    "evaluation/explanations": [*all_of("images"), "split/cohort", "training/checkpoint"],
     "evaluation/report": [
         "evaluation/explanations",
         "evaluation/metrics",
@@ -43,7 +52,7 @@ def test_graph_is_the_pipeline_and_nothing_else(defs: dg.Definitions):
     found = {
         node.key.to_user_string(): sorted(parent.to_user_string() for parent in node.parent_keys) for node in nodes
     }
-    assert found == GRAPH
+    assert found == {key: sorted(parents) for key, parents in GRAPH.items()}
 
 
 def test_every_asset_has_a_group_a_kind_and_a_description(defs: dg.Definitions):
@@ -58,7 +67,12 @@ def test_every_table_has_its_columns_and_a_blocking_schema_check(defs: dg.Defini
     checked = {key.asset_key.to_user_string() for key in graph.asset_check_keys if key.name == "schema"}
     tables = {n.key.to_user_string() for n in graph.asset_nodes if "dagster/column_schema" in n.metadata}
     assert checked == tables
-    assert tables == set(GRAPH) - {"training/checkpoint", "evaluation/explanations", "evaluation/report"}
+    assert tables == set(GRAPH) - {
+        "labels/overview",
+        "training/checkpoint",
+        "evaluation/explanations",
+        "evaluation/report",
+    }
     for check in defs.asset_checks or []:
         assert all(spec.blocking for spec in check.check_specs if spec.name == "schema")
 
@@ -81,8 +95,9 @@ def test_launchpad_starts_from_the_preset(name: str):
 
 def test_unused_source_is_an_empty_table_and_not_a_failure(tmp_path: Path):
     defs = build_definitions(Settings(home=tmp_path, preset="demo"))
-    for name in DATASETS:
-        selection = [key for key in GRAPH if key.endswith(f"/{name}")]
+    assert tuple(DATASETS) == SOURCES
+    for name in SOURCES:
+        selection = [key for key in GRAPH if key.endswith((f"/{name}", f"/reports_{name}"))]
         result = dg.materialize(
             [*defs.assets, *defs.asset_checks],
             selection=dg.AssetSelection.assets(*(key.split("/") for key in selection)),

@@ -17,7 +17,7 @@ from cxr_pipeline.training.checkpoint import CheckpointConfig, save_checkpoint
 from cxr_pipeline.training.data import Cohort
 from cxr_pipeline.training.network import build_network
 from cxr_pipeline.training.program import JobInputs
-from cxr_pipeline_tests.training.tiny import TINY, write_inputs
+from cxr_pipeline_tests.training.tiny import NO_SHARES, TINY, write_inputs
 
 HALF = dict.fromkeys(PATHOLOGIES, 0.5)
 
@@ -36,6 +36,7 @@ def scored_images(n=60, *, seed=0, labels=None, probabilities=None, patients=Non
         datasets=objects(["nih"] * n if sources is None else sources),
         splits=objects(["test"] * n if splits is None else splits),
         labels=np.asarray(labels, dtype=np.float32),
+        shares=np.full((n, 14), np.nan, dtype=np.float32),
         is_phantom=np.zeros(n, dtype=bool),
     )
     return ScoredImages(cohort, np.asarray(probabilities, dtype=np.float32))
@@ -64,6 +65,7 @@ def write_scored(folder: Path, scored: ScoredImages) -> tuple[Path, Path]:
         "dataset": pa.array(cohort.datasets, pa.large_string()),
         "split": pa.array(cohort.splits, pa.large_string()).dictionary_encode(),
         "is_phantom": pa.array(cohort.is_phantom),
+        "reader_share": pa.nulls(len(cohort), NO_SHARES),
     }
     cells = {p: pa.array(cohort.labels[:, i], pa.float32(), from_pandas=True) for i, p in enumerate(PATHOLOGIES)}
     pq.write_table(pa.table(columns | {p: c.cast(pa.int8()) for p, c in cells.items()}), folder / "cohort.parquet")

@@ -1,72 +1,26 @@
-"""Each rule by which statements become a label and its evidence, on one image at a time, then all at once."""
+"""Each rule by which statements become a label and its evidence, on one image at a time."""
 
-import numpy as np
+from dataclasses import replace
+
 import polars as pl
 import pytest
 
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.errors import SourceNotFoundError, TableError
-from cxr_pipeline.labels.harmonize import CELLS, LabelResult, harmonize, label_table
-from cxr_pipeline.labels.mapping import check_mapping
+from cxr_pipeline.labels.harmonize import LabelResult, label_table
+from cxr_pipeline.labels.policy import LabelPolicy
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.storage.lake import validate_table
-from cxr_pipeline.tables import ImageTable, LabelTable
+from cxr_pipeline.tables import LabelTable
 from cxr_pipeline_tests.datasets.sources import chexpert_row, nih_row, write_chexpert, write_nih
+from cxr_pipeline_tests.labels.cases import cell, harmonized, harmonized_votes
 
-MAPPING = {
-    "nodule": ("Nodule", "direct"),
-    "multiple nodules": ("Nodule", "direct"),
-    "mass": ("Mass", "direct"),
-    "effusion": ("Effusion", "direct"),
-    "granuloma": ("Nodule", "ambiguous"),
-    "lung lesion": ("Nodule", "parent"),
-    "lung opacity": ("Infiltration", "parent"),  # a class that this source never states
-    "normal": (None, "normal"),
-    "fracture": (None, "outside"),
-}
 OBSERVED = ("Nodule", "Mass", "Effusion")
 
 
-def images_of(count):
-    rows = pl.DataFrame({"image_id": [f"x/{number}" for number in range(count)]})
-    filled = rows.with_columns(
-        patient_id=pl.col("image_id"),
-        study_id=pl.col("image_id"),
-        dataset=pl.lit("x"),
-        view=pl.lit("PA"),
-        age_years=pl.lit(50.0),
-        sex=pl.lit("F"),
-        official_split=pl.lit(None, pl.String),
-        is_phantom=pl.lit(value=True),
-    )
-    return validate_table(filled, ImageTable)
-
-
-def findings_of(*statements):
-    rows = [(f"x/{image}", finding, value, "") for image, finding, value in statements]
-    schema = {"image_id": pl.String, "finding": pl.String, "value": pl.Int8, "reader": pl.String}
-    return pl.DataFrame(rows, schema=schema, orient="row")
-
-
-def mapping_of(words):
-    rows = [(word, pathology, rule, "test") for word, (pathology, rule) in words.items()]
-    schema = {"finding": pl.String, "pathology": pl.String, "rule": pl.String, "reason": pl.String}
-    return check_mapping(pl.DataFrame(rows, schema=schema, orient="row"))
-
-
-def harmonized(*statements, images=1, unstated_is="negative"):
-    return harmonize(images_of(images), findings_of(*statements), mapping_of(MAPPING), unstated_is=unstated_is)
-
-
-def cell(result, pathology, image=0):
-    row = result.table.row(image, named=True)
-    return row[pathology], row["evidence"][pathology]
-
-
-def cell_of(*statements, pathology="Nodule", unstated_is="negative"):
-    """The Nodule cell of one image of which `(word, value)` pairs are said."""
-    result = harmonized(*[(0, *statement) for statement in statements], unstated_is=unstated_is)
-    return cell(result, pathology)
+def cell_of(*statements, pathology="Nodule", **options):
+    """One cell of one image of which `(word, value)` pairs are said."""
+    return cell(harmonized(*[(0, *statement) for statement in statements], **options), pathology)
 
 
 @pytest.mark.parametrize(("value", "label"), [(1, 1), (0, 0), (-1, -1)])
@@ -164,10 +118,120 @@ def test_unknown_words_are_counted_in_images_most_frequent_first():
     assert result.unmapped.rows() == [("tube", 2), ("aorta", 1), ("bulla", 1)]
 
 
-def test_image_counts_once_for_an_unknown_word_of_two_readers():
-    said = findings_of((0, "tube", 1), (0, "tube", 1)).with_columns(reader=pl.Series(["R1", "R2"]))
-    result = harmonize(images_of(1), said, mapping_of(MAPPING), unstated_is="negative")
-    assert result.unmapped.rows() == [("tube", 1)]
+def test_image_counts_once_for_an_unknown_word_of_two_values():
+    assert harmonized((0, "tube", 1), (0, "tube", 0)).unmapped.rows() == [("tube", 1)]
+
+
+def test_word_may_speak_of_several_classes():
+    result = harmonized((0, "mass in a nodule", 1), (1, "mass in a nodule", 0), images=2)
+    assert [cell(result, "Mass", image) for image in (0, 1)] == [(1, "explicit"), (0, "explicit")]
+    assert cell(result, "Nodule") == (None, "ambiguous")
+    assert cell(result, "Nodule", image=1) == (0, "absence")
+
+
+@pytest.mark.parametrize("value", [1, 0, -1])
+def test_stated_word_counts_as_it_is_and_its_silence_as_nothing(value):
+    assert cell_of(("hernia of the other file", value), pathology="Hernia") == (value, "explicit")
+    assert cell_of(("normal", 1), pathology="Hernia") == (None, "unobserved")
+    assert cell_of(pathology="Hernia") == (None, "unobserved")
+
+
+@pytest.mark.parametrize("other", [[], [("normal", 1)], [("lung lesion", 0)], [("fracture", 1)]])
+def test_muting_word_takes_what_silence_would_say(other):
+    assert cell_of(("unchanged", 1), *other) == (None, "unobserved")
+
+
+@pytest.mark.parametrize(("value", "label"), [(1, 1), (0, 0), (-1, -1)])
+def test_muting_word_leaves_what_is_stated_of_the_class_itself(value, label):
+    assert cell_of(("unchanged", 1), ("nodule", value)) == (label, "explicit")
+    assert cell_of(("unchanged", 1), ("granuloma", 1)) == (None, "ambiguous")
+
+
+@pytest.mark.parametrize("other", [[], [("nodule", 1)], [("granuloma", 1)], [("normal", 1)], [("unchanged", 1)]])
+def test_voiding_word_leaves_nothing(other):
+    said = [(0, *statement) for statement in [("exclude", 1), *other]]
+    result = harmonized(*said, (1, "nodule", 1), images=2)
+    assert {cell(result, name) for name in PATHOLOGIES} == {(None, "unobserved")}
+    assert cell(result, "Nodule", image=1) == (1, "explicit")
+
+
+@pytest.mark.parametrize("word", ["unchanged", "exclude"])
+@pytest.mark.parametrize("value", [0, -1])
+def test_muting_or_voiding_word_that_is_not_affirmed_says_nothing(word, value):
+    assert cell_of((word, value)) == (0, "absence")
+
+
+def test_what_the_file_says_is_a_word_like_others_and_is_reported_without_a_row():
+    result = harmonized((0, "(no labels)", 1), (1, "(no such note)", 1), images=2)
+    assert cell(result, "Nodule") == (None, "unobserved")
+    assert result.unmapped.rows() == [("(no such note)", 1)]
+
+
+VOTES = [
+    # of three readers, the number who say 1; label and share under majority, any, soft
+    (0, (0, 0, 0), None),
+    (1, (-1, 1, -1), 1 / 3),
+    (2, (1, 1, 1), 2 / 3),
+    (3, (1, 1, 1), 1),
+]
+
+
+@pytest.mark.parametrize(("said", "labels", "share"), VOTES)
+def test_three_readers_vote(said, labels, share):
+    readers = [("nodule", int(reader < said)) for reader in range(3)]
+    for votes, label in zip(("majority", "any", "soft"), labels, strict=True):
+        result = harmonized_votes(*readers, votes=votes)
+        assert cell(result, "Nodule") == (label, "explicit")
+        shares = result.table["reader_share"][0]
+        assert (shares and shares["Nodule"]) == (pytest.approx(share or 0) if votes == "soft" else None)
+
+
+@pytest.mark.parametrize(("answers", "label"), [([1], 1), ([0], 0), ([1, 0], -1), ([1, 1], 1), ([1, 1, 0, 0], -1)])
+def test_majority_is_more_than_half_of_those_who_answered(answers, label):
+    assert cell(harmonized_votes(*[("nodule", value) for value in answers]), "Nodule") == (label, "explicit")
+
+
+def test_one_reader_with_two_boxes_has_one_voice():
+    result = harmonized_votes(("nodule", 1), ("nodule", 0), ("nodule", 0), again=[("nodule", 1)])
+    assert cell(result, "Nodule") == (-1, "explicit")
+
+
+def test_reader_in_doubt_is_no_denial():
+    assert cell(harmonized_votes(("nodule", -1), ("nodule", 0), ("nodule", 0)), "Nodule") == (-1, "explicit")
+
+
+def test_single_reader_makes_a_broader_word_doubtful_and_a_doubtful_word_nothing():
+    assert cell(harmonized_votes(("lung lesion", 1), ("lung lesion", 0), ("lung lesion", 0)), "Nodule") == (
+        None,
+        "ambiguous",
+    )
+    assert cell(harmonized_votes(("granuloma", 1), ("granuloma", 0), ("granuloma", 0)), "Nodule") == (0, "absence")
+    assert cell(harmonized_votes(("granuloma", 1), ("granuloma", 1), ("granuloma", 0)), "Nodule") == (None, "ambiguous")
+
+
+def test_share_is_kept_only_where_votes_made_the_label():
+    readers = [("nodule", 1), ("nodule", 0), ("nodule", 0)]
+    shares = harmonized_votes(*readers, votes="soft").table["reader_share"][0]
+    assert {name for name, share in shares.items() if share is not None} == {"Nodule"}
+    doubted = [*readers, ("granuloma", 1), ("granuloma", 1)]
+    assert harmonized_votes(*doubted, votes="soft").table["reader_share"][0]["Nodule"] is None
+
+
+def test_policy_decides_what_silence_means():
+    policy = {value: LabelPolicy(unstated=value) for value in ("as_source", "negative", "unknown")}
+    for source in ("negative", "unknown"):
+        cells = {name: cell_of(unstated_is=source, policy=choice) for name, choice in policy.items()}
+        negative, unknown = (0, "absence"), (None, "unobserved")
+        assert cells["negative"] == negative
+        assert cells["unknown"] == unknown
+        assert cells["as_source"] == (negative if source == "negative" else unknown)
+
+
+def test_no_finding_denies_every_class_only_if_the_policy_says_so():
+    policy = LabelPolicy(derived_negatives="no_finding")
+    assert cell_of(("normal", 1), pathology="Hernia", policy=policy) == (0, "parent")
+    assert cell_of(("lung opacity", 0), pathology="Infiltration", policy=policy) == (None, "unobserved")
+    assert cell_of(("fracture", 1), pathology="Hernia", policy=policy) == (None, "unobserved")
 
 
 def test_repeated_findings_collapse():
@@ -194,50 +258,14 @@ def test_finding_that_breaks_its_table_is_refused(statement):
         harmonized(statement)
 
 
-def _expected_cell(said, pathology):
-    """The rules once more, in the plainest words, for one image and one class."""
-    values = [value for word, value in said if MAPPING.get(word) == (pathology, "direct")]
-    broader = [value for word, value in said if MAPPING.get(word) == (pathology, "parent")]
-    doubtful = [value for word, value in said if MAPPING.get(word) == (pathology, "ambiguous")]
-    observed = pathology in OBSERVED
-    if 1 in values:
-        return 1, "explicit"
-    if any(value != 0 for value in broader + doubtful):
-        return None, "ambiguous"
-    if -1 in values:
-        return -1, "explicit"
-    if 0 in values:
-        return 0, "explicit"
-    if observed and (0 in broader or ("normal", 1) in said):
-        return 0, "parent"
-    if observed and not any(word not in MAPPING for word, _ in said):
-        return 0, "absence"
-    return None, "unobserved"
-
-
-def test_random_statements_follow_the_rules_word_for_word():
-    rng = np.random.default_rng(7)
-    words = [*MAPPING, "unheard of"]
-    count = 400
-    said = {
-        image: [(words[rng.integers(len(words))], int(rng.integers(-1, 2))) for _ in range(rng.integers(0, 5))]
-        for image in range(count)
-    }
-    result = harmonized(*[(image, *pair) for image, pairs in said.items() for pair in pairs], images=count)
-    cells = {(image, name): cell(result, name, image) for image in said for name in PATHOLOGIES}
-    expected = {(image, name): _expected_cell(said[image], name) for image in said for name in PATHOLOGIES}
-    assert cells == expected
-    assert set(expected.values()) == set(CELLS.values())
-
-
 def test_nih_no_finding_adds_nothing_to_absence(tmp_path):
     result = label_table(DATASETS["nih"], write_nih(tmp_path, [nih_row(labels="No Finding")]))
     assert {cell(result, name) for name in PATHOLOGIES} == {(0, "absence")}
 
 
 def test_nih_misspelt_class_is_reported_and_becomes_no_negative(tmp_path):
-    result = label_table(DATASETS["nih"], write_nih(tmp_path, [nih_row(labels="Infiltrate|Mass")]))
-    assert result.unmapped.rows() == [("Infiltrate", 1)]
+    result = label_table(DATASETS["nih"], write_nih(tmp_path, [nih_row(labels="Infiltrates|Mass")]))
+    assert result.unmapped.rows() == [("Infiltrates", 1)]
     assert cell(result, "Mass") == (1, "explicit")
     assert cell(result, "Infiltration") == (None, "unobserved")
 
@@ -271,6 +299,33 @@ def test_phantom_marker_reaches_the_labels(tmp_path):
     assert not label_table(DATASETS["nih"], tmp_path).table["is_phantom"].any()
     (tmp_path / "PHANTOM.txt").write_text("rendered")
     assert label_table(DATASETS["nih"], tmp_path).table["is_phantom"].all()
+
+
+def test_source_of_reports_alone_knows_nothing(tmp_path):
+    reports_only = replace(DATASETS["nih"], read_findings=None, read_wide=None)
+    result = label_table(reports_only, write_nih(tmp_path), LabelPolicy(unstated="negative"))
+    assert validate_table(result.table, LabelTable).height == 3
+    assert {cell(result, name, image) for name in PATHOLOGIES for image in range(3)} == {(None, "unobserved")}
+
+
+def test_column_per_finding_and_row_per_finding_say_the_same(tmp_path):
+    write_chexpert(tmp_path)
+    by_rows = replace(DATASETS["chexpert"], read_wide=None)
+    assert label_table(by_rows, tmp_path).table.equals(label_table(DATASETS["chexpert"], tmp_path).table)
+
+
+def test_labels_are_as_their_table_declares(tmp_path):
+    table = label_table(DATASETS["chexpert"], write_chexpert(tmp_path)).table
+    assert validate_table(table, LabelTable).equals(table)
+    assert validate_table(table, LabelTable).schema == table.schema
+
+
+def test_images_that_are_not_as_declared_are_refused(tmp_path):
+    def read_images(root):
+        return DATASETS["nih"].read_images(root).with_columns(view=pl.lit("OBLIQUE"))
+
+    with pytest.raises(TableError, match="LabelTable"):
+        label_table(replace(DATASETS["nih"], read_images=read_images), write_nih(tmp_path))
 
 
 def test_missing_source_is_an_error(tmp_path):

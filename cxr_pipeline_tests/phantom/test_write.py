@@ -123,7 +123,7 @@ def test_progress_ends_with_all_images(tmp_path):
     assert calls[-1] == (images, images)
 
 
-IMPOSSIBLE = [{"source": "openi"}, {"patients": 0}, {"patients": 50_001}, {"size": 8}, {"seed": -1}]
+IMPOSSIBLE = [{"source": "unknown"}, {"patients": 0}, {"patients": 50_001}, {"size": 8}, {"seed": -1}]
 
 
 @pytest.mark.parametrize("wrong", IMPOSSIBLE, ids=str)

@@ -25,6 +25,7 @@ def label_rows(dataset: str, patients: Sequence[str], official: Sequence[str | N
             "is_phantom": True,
             **dict.fromkeys(PATHOLOGIES, 0),
             "evidence": [dict.fromkeys(PATHOLOGIES, "absence") for _ in ids],
+            "reader_share": [None for _ in ids],
         },
         schema_overrides={"official_split": pl.String},
     )

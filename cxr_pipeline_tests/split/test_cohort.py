@@ -2,6 +2,7 @@ import polars as pl
 import pytest
 
 from cxr_pipeline.errors import TableError
+from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.split.cohort import build_cohort, summarize_cohort
 from cxr_pipeline.split.config import SplitConfig
 from cxr_pipeline.storage.lake import validate_table
@@ -29,6 +30,15 @@ def test_quarantined_and_missing_images_are_left_out():
     nih = label_rows("nih", ["1", "2", "3"], [None] * 3)
     index = index_rows(nih, quarantined=["nih/2_001"]).filter(pl.col("image_id") != "nih/3_002")
     assert build_cohort({"nih": nih}, {"nih": index}, CONFIG)["image_id"].to_list() == ["nih/1_000"]
+
+
+def test_images_of_which_nothing_is_known_are_left_out():
+    nih = label_rows("nih", ["1", "2"], [None] * 2)
+    blank = nih.with_columns(
+        [pl.when(pl.col("patient_id") != "nih/2").then(pl.col(p)).alias(p) for p in PATHOLOGIES]
+        + [pl.struct([pl.lit("unobserved").alias(p) for p in PATHOLOGIES]).alias("evidence")]
+    )
+    assert build_cohort({"nih": blank}, {"nih": index_rows(nih)}, CONFIG)["patient_id"].to_list() == ["nih/1"]
 
 
 def test_no_usable_image_is_an_error_that_says_what_to_do():

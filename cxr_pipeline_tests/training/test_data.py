@@ -37,6 +37,7 @@ def polars_cohort():
             "is_phantom": [False, True],
             **cells,
             "evidence": evidence.to_struct(),
+            "reader_share": [None, {name: k / 14 for k, name in enumerate(PATHOLOGIES)}],
             "split": pl.Series(["test", "train"], dtype=pl.Enum(SPLITS)),
             "group": ["nih/2", "chexpert/1"],
             "shard": ["a.arrow", "a.arrow"],
@@ -56,6 +57,8 @@ def test_reads_what_the_split_stage_writes(tmp_path):
     assert cohort.labels.dtype == np.float32
     assert np.isnan(cohort.labels[0]).all()
     assert cohort.labels[1].tolist() == [k % 3 - 1 for k in range(14)]
+    assert np.isnan(cohort.shares[0]).all()
+    np.testing.assert_allclose(cohort.shares[1], np.arange(14) / 14)
 
 
 def test_select_keeps_the_rows_of_one_split(inputs):
@@ -102,7 +105,7 @@ def test_an_absent_store_is_told(tmp_path, inputs):
 def test_unknown_is_never_learnt_from_and_uncertain_as_the_config_says():
     config = TrainConfig(uncertain_as_one=["Atelectasis"], uncertain_as_zero=["Cardiomegaly"])
     labels = np.full((4, 14), [[np.nan], [-1], [0], [1]], dtype=np.float32)
-    values, mask = targets(labels, config)
+    values, mask = targets(labels, np.full_like(labels, np.nan), config)
     assert values.dtype == np.float32
     assert not mask[0].any()
     assert mask[1].tolist() == [True, True] + [False] * 12
@@ -111,6 +114,17 @@ def test_unknown_is_never_learnt_from_and_uncertain_as_the_config_says():
     assert (values[2] == 0).all()
     assert (values[3] == 1).all()
     assert np.isfinite(values).all()
+
+
+def test_share_of_readers_is_learnt_instead_of_the_label_but_never_of_an_unknown_cell():
+    labels = np.full((4, 14), [[np.nan], [-1], [0], [1]], dtype=np.float32)
+    shares = np.full_like(labels, np.nan)
+    shares[:, 0] = [1 / 3, 1 / 3, 0, 2 / 3]
+    values, mask = targets(labels, shares, TrainConfig(uncertain_as_one=[], uncertain_as_zero=[]))
+    np.testing.assert_allclose(values[:, 0], [0, 1 / 3, 0, 2 / 3], rtol=1e-6)
+    assert mask[:, 0].tolist() == [False, True, True, True]
+    assert mask[1, 1:].tolist() == [False] * 13
+    assert values[3, 1:].tolist() == [1] * 13
 
 
 def test_each_epoch_has_its_own_order_and_the_seed_repeats_it():

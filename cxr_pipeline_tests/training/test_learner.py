@@ -14,7 +14,7 @@ from cxr_pipeline_tests.training.tiny import TINY
 @pytest.fixture(scope="module")
 def part(inputs):
     cohort = read_cohort(inputs.cohort).select("val")
-    return Part(cohort, CohortImages(cohort, inputs.images), *targets(cohort.labels, TINY))
+    return Part(cohort, CohortImages(cohort, inputs.images), *targets(cohort.labels, cohort.shares, TINY))
 
 
 def learner(**changes):

@@ -14,6 +14,7 @@ from cxr_pipeline.training.program import JobInputs
 
 SIZE = 32
 DATASETS = ("chexpert", "nih")
+NO_SHARES = pa.struct([(name, pa.float32()) for name in PATHOLOGIES])
 
 TINY = TrainConfig(
     backbone="test_convnext",
@@ -80,6 +81,7 @@ def write_cohort(
         "dataset": pa.array(datasets, pa.large_string()),
         "is_phantom": pa.array([True] * len(image_ids)),
         **{name: pa.array([row[k] for row in labels], pa.int8()) for k, name in enumerate(PATHOLOGIES)},
+        "reader_share": pa.nulls(len(image_ids), NO_SHARES),
         "split": pa.array(splits).dictionary_encode(),
     }
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,184 @@
+"""Harmonizing the real metadata of five sources: ours, torchxrayvision's constructors, and a pandas row loop.
+
+One process each, the same unzipped files (torchxrayvision unpacks OpenI's archive itself). CPU seconds are the least of
+three runs, threads included; MB is the peak of the process, imports included. The machine decides the seconds, the
+ratios compare. Run by `make bench`, or `python benchmarks/harmonize.py`.
+"""
+
+import ast
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import types
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from inputs.collections import PUBLISHED, repeat_rows, unpack_published, wheel_data, write_mimic, write_rexgradient
+
+SOURCES = ("nih", "openi", "chexpert", "padchest", "vindr")
+RUNS = 3
+LABELS = (
+    "Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Effusion", "Emphysema", "Fibrosis", "Hernia",
+    "Infiltration", "Mass", "Nodule", "Pleural_Thickening", "Pneumonia", "Pneumothorax",
+)  # fmt: skip
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        unpack_published(root)
+        compare(root)
+        report_total(root)
+        report_large(root)
+        report_growth(root)
+
+
+def compare(root: Path) -> None:
+    print("reading to labels       ours s    MB | + Parquet | torchxrayvision s    MB | row loop s | ratios")
+    for source in SOURCES:
+        ours, written = measure("ours", source, root), measure("written", source, root)
+        theirs = measure("torchxrayvision", source, root)
+        loop = measure("loop", source, root) if source in PUBLISHED else None
+        ratios = [other["seconds"] / ours["seconds"] for other in (theirs, loop) if other]
+        print(
+            f"{source:10s} {ours['rows']:9,d} rows {ours['seconds']:6.3f} {ours['mb']:5.0f} | {written['seconds']:9.3f} | "
+            f"{theirs['seconds']:17.3f} {theirs['mb']:5.0f} | {loop['seconds'] if loop else float('nan'):10.2f} | "
+            + " ".join(f"{ratio:.1f}x" for ratio in ratios)
+        )
+
+
+def report_total(root: Path) -> None:
+    total = measure("all", ",".join(SOURCES), root)
+    print(f"all five in one process, files to Parquet: {total['seconds']:.2f} s, {total['mb']:.0f} MB")
+
+
+def report_large(root: Path) -> None:
+    for source, write in {"mimic": write_mimic, "rexgradient": write_rexgradient}.items():
+        write(root / source)
+        made = measure("written", source, root)
+        print(f"{source}, made up, {made['rows']:,} rows to Parquet: {made['seconds']:.2f} s, {made['mb']:.0f} MB")
+
+
+def report_growth(root: Path) -> None:
+    """Seconds for 1, 2 and 4 times the rows, as a share of the rows' own growth: 1.0 is linear."""
+    renamed = {
+        "nih": lambda row, n: row.replace(row[:8], f"{int(row[:8]) + n * 40_000:08d}").replace(
+            f",{int(row[:8])},", f",{int(row[:8]) + n * 40_000},"
+        ),
+        "chexpert": lambda row, n: row.replace("/patient", f"/patient{n + 1}", 1),
+    }
+    for source, rename in renamed.items():
+        seconds = []
+        for times in (1, 2, 4):
+            grown = root / f"times-{times}"
+            repeat_rows(root / source / PUBLISHED[source][1], grown / source / PUBLISHED[source][1], times, rename)
+            seconds.append(measure("ours", source, grown)["seconds"])
+        steps = ", ".join(
+            f"x{n}: {s:.2f} s ({s / seconds[0] / n:.2f})" for n, s in zip((1, 2, 4), seconds, strict=True)
+        )
+        print(f"growth of {source}: {steps}")
+
+
+def measure(who: str, source: str, root: Path) -> dict[str, Any]:
+    """`seconds` of CPU, `mb` at the peak, `rows`: what this program finds when it runs as a process of its own."""
+    command = [sys.executable, __file__, who, source, str(root)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{who} {source} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def run_process(who: str, source: str, root: Path) -> None:
+    call = {"ours": ours, "written": write, "all": write_all, "torchxrayvision": theirs, "loop": loop}[who](
+        source, root
+    )
+    seconds, rows = [], 0
+    for _ in range(1 if who == "loop" else RUNS):
+        started = time.process_time()
+        rows = call()
+        seconds.append(time.process_time() - started)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": min(seconds), "mb": peak, "rows": rows}))
+
+
+def ours(source: str, root: Path) -> Callable[[], int]:
+    from cxr_pipeline.datasets import DATASETS
+    from cxr_pipeline.labels.harmonize import label_table
+
+    return lambda: label_table(DATASETS[source], root / source).table.height
+
+
+def write(source: str, root: Path) -> Callable[[], int]:
+    from cxr_pipeline.datasets import DATASETS
+    from cxr_pipeline.pipeline import write_labels
+    from cxr_pipeline.storage.lake import Lake
+
+    lake = Lake(root / "lake")
+    return lambda: write_labels(lake, DATASETS[source], root / source).table.height
+
+
+def write_all(sources: str, root: Path) -> Callable[[], int]:
+    calls = [write(source, root) for source in sources.split(",")]
+    return lambda: sum(call() for call in calls)
+
+
+def theirs(source: str, root: Path) -> Callable[[], int]:
+    datasets = import_torchxrayvision()
+    every = {"views": "*", "unique_patients": False}
+    file = root / source / PUBLISHED[source][1] if source in PUBLISHED else None
+    made = {
+        "nih": lambda: datasets.NIH_Dataset(str(root), csvpath=str(file), **every),
+        "openi": lambda: datasets.Openi_Dataset(str(root), **every),
+        "chexpert": lambda: datasets.CheX_Dataset(str(root), csvpath=str(file), **every),
+        "padchest": lambda: datasets.PC_Dataset(str(root), csvpath=str(file), **every),
+        "vindr": lambda: datasets.VinDr_Dataset(str(root), csvpath=str(file)),
+    }
+    return lambda: len(made[source]())
+
+
+def import_torchxrayvision() -> Any:
+    """Its `datasets`; imageio and scikit-image, which only read pixels, may be missing."""
+    wheel_data()
+    for name in ("imageio", "imageio.v2", "skimage", "skimage.transform", "skimage.io"):
+        module = types.ModuleType(name)
+        module.__dict__["imread"] = None
+        sys.modules[name] = module
+    sys.modules["imageio"].__dict__["v2"] = sys.modules["imageio.v2"]
+    sys.modules["skimage"].__dict__["transform"] = sys.modules["skimage.transform"]
+    warnings.simplefilter("ignore")
+    from torchxrayvision import datasets
+
+    return datasets
+
+
+def loop(source: str, root: Path) -> Callable[[], int]:
+    """What scripts in the wild do: one pass of Python per row, labels alone."""
+    import pandas as pd
+
+    words: dict[str, Callable[[Any], Sequence[str]]] = {
+        "nih": lambda row: row["Finding Labels"].split("|"),
+        "chexpert": lambda row: [name for name in LABELS if row.get(name) == 1],
+        "padchest": lambda row: ast.literal_eval(row["Labels"]) if row["Labels"] == row["Labels"] else [],
+        "vindr": lambda row: [row["class_name"]],
+    }
+
+    def label() -> int:
+        rows = []
+        for _, row in pd.read_csv(root / source / PUBLISHED[source][1], low_memory=False).iterrows():
+            said = {word.strip().lower() for word in words[source](row)}
+            rows.append([int(name.lower() in said) for name in LABELS])
+        return len(pd.DataFrame(rows, columns=list(LABELS)))
+
+    return label
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 4:
+        run_process(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
+    else:
+        main()

@@ -1,0 +1,135 @@
+"""The report labeler against the experts' labels of OpenI, beside the substring rule and negspacy, and its speed.
+
+Needs the data files of torchxrayvision 1.5.7 (`make bench` installs them); negspacy runs only where it is installed
+(`pip install negspacy spacy`). F1 compares; reports per second are for one core and the machine decides them.
+"""
+
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from cxr_pipeline.labels.report_gold import ReportGold, flag_normal, read_gold, score_gold
+from cxr_pipeline.labels.report_lexicon import read_lexicon
+from cxr_pipeline.labels.report_text import normal_forms, split_sentences
+from cxr_pipeline.labels.reports import label_reports
+from cxr_pipeline.pathologies import PATHOLOGIES
+
+STUDIES = 140_000  # as many as ReXGradient has for training
+SUBSTRINGS = {name: name.replace("_", " ").lower() for name in PATHOLOGIES} | {"Infiltration": "infiltrat"}
+READ_SECTIONS = ("findings", "impression")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        gold = read_gold(unpack_openi(Path(folder)))
+    texts = join_sections(gold)
+    time_and_score("cxr_pipeline", gold, texts, lambda: label_reports(gold.reports).states, is_ours=True)
+    time_and_score("substring in text", gold, texts, lambda: label_by_substring(texts))
+    if find_spec("negspacy"):
+        time_and_score("negspacy, our mentions", gold, texts, lambda: label_by_negspacy(texts))
+    else:
+        print("negspacy is not installed: not compared")
+    time_many(texts, processes=1)
+    time_many(texts, processes=2)
+
+
+def time_and_score(
+    name: str, gold: ReportGold, texts: pl.DataFrame, label: Callable[[], pl.DataFrame], *, is_ours: bool = False
+) -> None:
+    """One line per part of the gold; for ours the table of the test reports as well."""
+    started = time.process_time()
+    states = label()
+    speed = texts.height / (time.process_time() - started)
+    scores = score_gold(gold, states)
+    print(f"{name}: {speed:,.0f} reports/s")
+    flagged = flag_normal(gold, states)
+    for part in scores["reports"].unique(maintain_order=True):
+        rows = {row["pathology"]: row for row in scores.filter(pl.col("reports") == part).to_dicts()}
+        micro, macro = rows["micro"], rows["macro"]
+        print(
+            f"  {part:15s} micro P {micro['precision']:.3f} R {micro['recall']:.3f} F1 {micro['f1']:.3f} "
+            f"[{micro['f1_low']:.3f}, {micro['f1_high']:.3f}]  macro F1 {macro['f1']:.3f} "
+            f"[{macro['f1_low']:.3f}, {macro['f1_high']:.3f}]  normal flagged {flagged[part]:.1%}"
+        )
+    if is_ours:
+        shown = scores.filter(pl.col("reports") == "test").select("pathology", "support", "f1", "f1_low", "f1_high")
+        for row in shown.iter_rows():
+            print("    {:20s} n {:4d}  F1 {:.3f} [{:.3f}, {:.3f}]".format(*(0.0 if v is None else v for v in row)))
+
+
+def time_many(texts: pl.DataFrame, *, processes: int) -> None:
+    """Wall time for as many reports as ReXGradient has, each the first half of one real report and of another."""
+    first, second = np.random.default_rng(0).integers(texts.height, size=(2, STUDIES))
+    half = texts.select(pl.col("text").str.slice(0, pl.col("text").str.len_chars() // 2)).to_series()
+    reports = pl.DataFrame({"text": half.gather(first) + ". " + half.gather(second)})
+    started = time.perf_counter()
+    label_reports(reports.with_columns(study_id=pl.int_range(pl.len()).cast(pl.String)), processes=processes)
+    seconds = time.perf_counter() - started
+    print(f"{STUDIES:,} reports ({reports['text'].n_unique():,} distinct), {processes} processes: {seconds:.1f} s")
+
+
+def label_by_substring(texts: pl.DataFrame) -> pl.DataFrame:
+    """What simple scripts do: the name of the class anywhere in the text is a positive."""
+    text = pl.col("text").str.to_lowercase()
+    return texts.select(
+        "study_id",
+        *[text.str.contains(word, literal=True).cast(pl.Int8).alias(name) for name, word in SUBSTRINGS.items()],
+    )
+
+
+def label_by_negspacy(texts: pl.DataFrame) -> pl.DataFrame:
+    """negspacy's own cues and scopes over the mentions of our lexicon: positive where any is not negated."""
+    import spacy
+    from negspacy.negation import Negex  # noqa: F401 - registers the component
+    from spacy.util import filter_spans
+
+    pipeline = spacy.blank("en")
+    split, negate = pipeline.add_pipe("sentencizer"), pipeline.add_pipe("negex")
+    positives = []
+    for text in texts["text"]:
+        document = split(pipeline.make_doc(text))
+        spans = [document.char_span(*at, label="+".join(names)) for at, names in find_mentions(text).items()]
+        document.ents = filter_spans([span for span in spans if span])
+        found = [entity.label_.split("+") for entity in negate(document).ents if not entity._.negex]
+        positives.append({name for names in found for name in names})
+    columns = {name: pl.Series([name in row for row in positives]).cast(pl.Int8) for name in PATHOLOGIES}
+    return pl.DataFrame({"study_id": texts["study_id"], **columns})
+
+
+def find_mentions(text: str) -> dict[tuple[int, int], list[str]]:
+    """Start and end of every mention, whatever is said of it, and the classes that it names."""
+    found: dict[tuple[int, int], list[str]] = {}
+    for offset, sentence in split_sentences(text, 0, len(text)):
+        for form in normal_forms(sentence):
+            for name, vocabulary in read_lexicon().vocabularies.items():
+                excluded = vocabulary.exclude.find(form.text) if vocabulary.exclude else []
+                for start, end in vocabulary.mention.find(form.text):
+                    if not any(start < to and at < end for at, to in excluded):
+                        first, last = form.locate(start, end)
+                        found.setdefault((first + offset, last + offset), []).append(name)
+    return found
+
+
+def join_sections(gold: ReportGold) -> pl.DataFrame:
+    """`study_id text`: findings and impression of every report in one."""
+    read = gold.reports.filter(pl.col("section").is_in(READ_SECTIONS))
+    return read.group_by("study_id", maintain_order=True).agg(pl.col("text").str.join("\n\n"))
+
+
+def unpack_openi(folder: Path) -> Path:
+    spec = find_spec("torchxrayvision")
+    if spec is None or not spec.submodule_search_locations:
+        raise SystemExit("torchxrayvision is not installed: run this with `make bench`.")
+    with tarfile.open(Path(spec.submodule_search_locations[0]) / "data" / "NLMCXR_reports.tgz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+if __name__ == "__main__":
+    main()

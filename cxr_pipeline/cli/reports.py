@@ -1,0 +1,89 @@
+"""`cxr reports`: what the report labeler reads in a text, for a person (colours) and for a file of reports."""
+
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cxr_pipeline.datasets.strict_csv import read_csv
+from cxr_pipeline.labels.reports import Explanation, explain, label_reports
+from cxr_pipeline.pathologies import NEGATIVE, POSITIVE, UNCERTAIN
+from cxr_pipeline.storage.lake import write_table
+from cxr_pipeline.tables import ReportLabelTable
+
+app = typer.Typer(no_args_is_help=True)
+
+_STYLES = {POSITIVE: "bold red", NEGATIVE: "green", UNCERTAIN: "yellow", None: "dim"}
+_WORDS = {POSITIVE: "positive", NEGATIVE: "negative", UNCERTAIN: "uncertain", None: "not said of this study"}
+
+
+@app.callback()
+def reports() -> None:
+    """Label radiology reports. The text stays on this machine and in what you ask for."""
+
+
+@app.command("explain")
+def explain_text(text: Annotated[str, typer.Argument(help="A report or a sentence, in quotes")]) -> None:
+    """Show why: sections, mentions with the words that decided, and the state of each class.
+
+    Example: `cxr reports explain "No effusion. Possible pneumonia."`
+    """
+    found = explain(text)
+    Console().print(colour_text(text, found))
+    Console().print(mention_table(text, found))
+    unread = [section.name for section in found.sections if not section.is_read]
+    if unread:
+        Console().print(f"not read: {', '.join(unread)}", style="dim")
+
+
+@app.command("label")
+def label_file(
+    path: Annotated[Path, typer.Argument(help="CSV with the columns study_id and text", metavar="IN.csv")],
+    out: Annotated[Path, typer.Option(help="Parquet to write: study_id and the 14 states")],
+    processes: Annotated[int, typer.Option(min=1, help="Processes to share the work")] = 1,
+) -> None:
+    """Label anyone's reports: 1 positive, 0 denied, -1 uncertain, null not mentioned.
+
+    Example: `cxr reports label reports.csv --out states.parquet`
+    """
+    rows = read_csv(path, ["study_id", "text"])
+    states = label_reports(rows, processes=processes).states
+    write_table(out, states, ReportLabelTable)
+    Console().print(f"{states.height:,} studies -> {out}", soft_wrap=True)
+    Console().print(state_counts(states))
+
+
+def colour_text(text: str, found: Explanation) -> Text:
+    """The text with each mention in the colour of its state and each deciding cue underlined."""
+    shown = Text(text)
+    for mention in found.mentions:
+        shown.stylize(_STYLES[mention.state], mention.start, mention.end)
+        if mention.cue:
+            shown.stylize("underline", mention.cue_start, mention.cue_end)
+    return shown
+
+
+def mention_table(text: str, found: Explanation) -> Table:
+    """One row per mention, then one per class that has a state."""
+    table = Table("section", "class", "mention", "state", "because of", box=None)
+    for mention in found.mentions:
+        words = text[mention.start : mention.end]
+        state = Text(_WORDS[mention.state], _STYLES[mention.state])
+        table.add_row(mention.section, mention.pathology, words, state, mention.cue)
+    for pathology, value in found.states.items():
+        if value is not None:
+            table.add_row("report", pathology, "", Text(_WORDS[value], _STYLES[value]), "")
+    return table
+
+
+def state_counts(states: pl.DataFrame) -> Table:
+    """One row per class: how many studies are positive, denied, uncertain and without a mention."""
+    table = Table("class", "positive", "denied", "uncertain", "not mentioned", box=None)
+    for name in states.columns[1:]:
+        counts = [int((states[name] == value).sum()) for value in (POSITIVE, NEGATIVE, UNCERTAIN)]
+        table.add_row(name, *(f"{count:,}" for count in [*counts, states[name].null_count()]))
+    return table

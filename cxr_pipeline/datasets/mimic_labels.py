@@ -1,0 +1,83 @@
+"""What MIMIC-CXR-JPG's label files say: text labeler, experts on 687 test studies, CXR-LT. Parses, nothing more.
+
+Where these files lie is known to `mimic.py`. NegBio's labels, a second opinion on the same reports, are not read.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from cxr_pipeline.datasets.strict_csv import read_csv, require_match
+from cxr_pipeline.errors import SourceFormatError
+from cxr_pipeline.pathologies import NEGATIVE, POSITIVE, UNCERTAIN
+
+FINDINGS = (
+    "Atelectasis",
+    "Cardiomegaly",
+    "Consolidation",
+    "Edema",
+    "Enlarged Cardiomediastinum",
+    "Fracture",
+    "Lung Lesion",
+    "Lung Opacity",
+    "No Finding",
+    "Pleural Effusion",
+    "Pleural Other",
+    "Pneumonia",
+    "Pneumothorax",
+    "Support Devices",
+)
+NO_LABELS = "(no labels)"
+# The seven of CXR-LT's 26 (2023) or 40 (2024) that speak of a class for which the text labeler has no column. The
+# others are not read, so that no word of CXR-LT can override one of the release.
+CXR_LT_FINDINGS = ("Emphysema", "Fibrosis", "Hernia", "Infiltration", "Mass", "Nodule", "Pleural Thickening")
+
+_STATED = {"": None, "1.0": POSITIVE, "0.0": NEGATIVE, "-1.0": UNCERTAIN, "1": POSITIVE, "0": NEGATIVE, "-1": UNCERTAIN}
+_MENTIONED = {"1": POSITIVE, "0": NEGATIVE, "1.0": POSITIVE, "0.0": NEGATIVE}
+_EXPERT_HEADER = {"Airspace Opacity": "Lung Opacity"}  # the experts' file alone calls it so
+
+
+def label_studies(study_ids: pl.Series, labeler: Path, experts: Path | None) -> pl.DataFrame:
+    """`reader` and one Int8 column for each of FINDINGS and NO_LABELS, in the order of `study_ids`, which may repeat.
+
+    The experts' word (reader `expert`) replaces that of the text labeler (empty) for the whole study. NO_LABELS is 1
+    where a study has no row (8 studies) or a row without a filled cell (2,414), else null.
+    """
+    read = _read_studies(labeler, reader="")
+    if experts:
+        corrected = _read_studies(experts, reader="expert")
+        read = pl.concat([read.join(corrected, on="study_id", how="anti"), corrected])
+    labels = _align(study_ids, read)
+    is_silent = pl.all_horizontal(pl.col(FINDINGS).is_null())
+    return labels.with_columns(
+        pl.col("reader").fill_null(""), pl.when(is_silent).then(pl.lit(POSITIVE, pl.Int8)).alias(NO_LABELS)
+    )
+
+
+def label_images(dicom_ids: pl.Series, parts: Sequence[Path]) -> pl.DataFrame:
+    """One Int8 column for each of CXR_LT_FINDINGS, in the order of `dicom_ids`; null for images that no part names."""
+    if not parts:
+        nothing = pl.repeat(None, len(dicom_ids), dtype=pl.Int8, eager=True)
+        return pl.DataFrame(dict.fromkeys(CXR_LT_FINDINGS, nothing))
+    codes = dict.fromkeys(CXR_LT_FINDINGS, _MENTIONED)
+    rows = pl.concat([read_csv(path, ("dicom_id", *CXR_LT_FINDINGS), codes=codes) for path in parts])
+    if rows["dicom_id"].is_duplicated().any():
+        raise SourceFormatError(
+            f"{parts[0].parent} has images with more than one row: expected one each. Get it again."
+        )
+    return _align(dicom_ids, rows)
+
+
+def _read_studies(path: Path, *, reader: str) -> pl.DataFrame:
+    """`study_id`, one Int8 column per finding, `reader`. Columns go by name: their order differs from CheXpert's."""
+    rows = read_csv(path, ("study_id", *FINDINGS), aliases=_EXPERT_HEADER, codes=dict.fromkeys(FINDINGS, _STATED))
+    require_match(path, rows, "study_id", r"^\d{8}$")
+    if rows["study_id"].is_duplicated().any():
+        raise SourceFormatError(f"{path} has studies with more than one row: expected one each. Get the file again.")
+    return rows.with_columns(reader=pl.lit(reader))
+
+
+def _align(keys: pl.Series, rows: pl.DataFrame) -> pl.DataFrame:
+    """The row of each key, nulls where there is none; without the key itself."""
+    return keys.to_frame().join(rows, on=keys.name, how="left", maintain_order="left").drop(keys.name)

@@ -1,0 +1,159 @@
+"""PadChest: 160,861 images of 67,625 patients of one Spanish hospital, 193 findings read from reports. Parses only.
+
+Bustos et al. 2020, https://arxiv.org/abs/1901.07441. A quarter of the reports was read by physicians, the rest by a
+network that learned from them; `reader` says which. The reports themselves (stemmed Spanish) are not read.
+"""
+
+from pathlib import Path
+
+import polars as pl
+
+from cxr_pipeline.datasets.base import Dataset, Layout, Metadata
+from cxr_pipeline.datasets.files import index_files, require_file, walk_files
+from cxr_pipeline.datasets.strict_csv import read_csv, recode, require_match
+from cxr_pipeline.pathologies import POSITIVE
+
+_TABLE = "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv"
+_COLUMNS = (
+    "ImageID",
+    "StudyID",
+    "PatientID",
+    "StudyDate_DICOM",
+    "PatientBirth",
+    "PatientSex_DICOM",
+    "Projection",
+    "MethodLabel",
+    "Labels",
+)
+_FOLDERS = {
+    "[0-9]*/": "numbered folders",
+    "images/[0-9]*/": "numbered folders below images",
+    "*.png": "flat",
+}
+_MISSING = ("", "nan", "None")  # three spellings, which differ from column to column
+# AP_horizontal is a lying patient seen from the front, COSTAL a view of the ribs; EXCLUDE and UNK name no view.
+_VIEWS = {
+    "PA": "PA",
+    "AP": "AP",
+    "AP_horizontal": "AP",
+    "L": "LATERAL",
+    "COSTAL": "UNKNOWN",
+    "EXCLUDE": "UNKNOWN",
+    "UNK": "UNKNOWN",
+}
+_SEXES = {"F": "F", "M": "M", "O": None, **dict.fromkeys(_MISSING)}
+_READERS = {"Physician": "Physician", "RNN_model": "RNN_model"}
+_WORD = r"""(?:'[^'\\]*'|"[^"\\]*")"""  # as Python writes a string: in double quotes when it holds an apostrophe
+_LIST = rf"^(?:\[(?:{_WORD}(?:,\s*{_WORD})*)?\]|nan|None|)$"
+_POOR_QUALITY = "suboptimal study"
+_ALONE = f"({_POOR_QUALITY} alone)"
+_OLDEST_YEARS = 120
+
+
+def find_metadata(root: Path) -> Metadata:
+    """The one table, plain or gzipped."""
+    return Metadata({"labels": require_file(PADCHEST, [root], [_TABLE, f"{_TABLE}.gz"])})
+
+
+def read_images(root: Path) -> pl.LazyFrame:
+    """One row per image, as `Dataset.read_images` says. There is no official split."""
+    path = find_metadata(root).files["labels"]
+    rows = _read_table(path)
+    require_match(path, rows, "PatientID", r"^\d+$")  # 35 to 39 digits: no integer type holds them
+    require_match(path, rows, "StudyID", r"^[^/\s]+$")
+    require_match(path, rows, "StudyDate_DICOM", r"^\d{8}$")
+    require_match(path, rows, "PatientBirth", r"^(\d{4}(\.0)?|nan|None|)$")
+    return rows.lazy().select(
+        image_id=_image_id(),
+        patient_id=pl.format("padchest/{}", "PatientID"),
+        study_id=pl.format("padchest/{}", "StudyID"),
+        dataset=pl.lit("padchest"),
+        view=recode(path, rows, "Projection", _VIEWS),
+        path=pl.col("ImageID"),
+        age_years=_age_years(),
+        sex=recode(path, rows, "PatientSex_DICOM", _SEXES),
+        official_split=pl.lit(None, pl.String),
+    )
+
+
+def read_findings(root: Path) -> pl.LazyFrame:
+    """One row per term of an image, and what the file says of the image itself.
+
+    `(no labels)`: the cell is missing, or holds no word. `(suboptimal study alone)`: nothing was said but that.
+    A term is there or is not mentioned: nothing is denied or doubted.
+    """
+    path = find_metadata(root).files["labels"]
+    rows = _read_table(path)
+    require_match(path, rows, "Labels", _LIST)
+    reader = recode(path, rows, "MethodLabel", _READERS)
+    stated = rows.select(image_id=_image_id(), finding=_parse_cells(rows["Labels"]), reader=reader)
+    return (
+        stated.lazy().explode("finding").select("image_id", "finding", value=pl.lit(POSITIVE, pl.Int8), reader="reader")
+    )
+
+
+def find_pixels(root: Path) -> dict[str, Path]:
+    """File name -> path, whatever the folders: `0/` to `54/`, `images/0/`, flat. File names are unique here."""
+    return index_files(walk_files(root, ".png"), lambda path: [path.rpartition("/")[2]])
+
+
+def describe_layout(root: Path) -> Layout:
+    """How the images lie; any other way of laying them is read as well."""
+    table = find_metadata(root).files["labels"].name
+    pattern = next((pattern for pattern in _FOLDERS if any(root.glob(pattern))), None)
+    name = _FOLDERS[pattern] if pattern else "unknown folders, or none"
+    found = f"{pattern} is" if pattern else f"none of {', '.join(_FOLDERS)} is"
+    return Layout(name, f"{table} is in {root}; {found} there")
+
+
+def _read_table(path: Path) -> pl.DataFrame:
+    """The columns that are used. Reports span several lines within quotes: 166,738 lines are 160,861 records."""
+    rows = read_csv(path, _COLUMNS)
+    require_match(path, rows, "ImageID", r"^[^/\s]+\.png$")
+    return rows
+
+
+def _image_id() -> pl.Expr:
+    return pl.format("padchest/{}", pl.col("ImageID").str.strip_suffix(".png"))
+
+
+def _parse_cells(labels: pl.Series) -> pl.Series:
+    """The words of each cell, and what the file says of the image, in a list.
+
+    A cell such as `['pneumonia', ' nodule', '']` is taken apart without evaluating it, and each different cell once.
+    Words lose their quotes and the blanks around them.
+    """
+    different = labels.unique()
+    word = pl.element().str.slice(1).str.head(-1).str.strip_chars()
+    words = different.str.extract_all(_WORD).list.eval(word.filter(word != "")).list.unique(maintain_order=True)
+    is_alone = (words.list.len() == 1) & (words.list.first() == _POOR_QUALITY)
+    note = pl.when(words.list.len() == 0).then(pl.lit(["(no labels)"])).when(is_alone).then(pl.lit([_ALONE]))
+    lists = pl.select(pl.concat_list(words, note.otherwise(pl.lit([], pl.List(pl.String))))).to_series()
+    return lists.gather(labels.cast(pl.Enum(different)).to_physical())
+
+
+def _age_years() -> pl.Expr:
+    """Years of study and birth differ by 0 to 105 in this release; null beyond 0 to 120, or without a birth year."""
+    birth = pl.col("PatientBirth").replace(dict.fromkeys(_MISSING)).str.slice(0, 4).cast(pl.Float32)
+    age = pl.col("StudyDate_DICOM").str.slice(0, 4).cast(pl.Float32) - birth
+    return pl.when(age.is_between(0, _OLDEST_YEARS)).then(age)
+
+
+PADCHEST = Dataset(
+    name="padchest",
+    title="PadChest",
+    home_page="https://bimcv.cipf.es/bimcv-projects/padchest/",
+    citation="Bustos et al. 2020, PadChest, https://arxiv.org/abs/1901.07441",
+    licence="PadChest Dataset Research Use Agreement",
+    access="registration",
+    commercial_use=False,
+    redistribution=False,
+    unstated_is="negative",
+    read_images=read_images,
+    read_findings=read_findings,
+    find_metadata=find_metadata,
+    find_pixels=find_pixels,
+    describe_layout=describe_layout,
+    suffixes=(".png",),
+    expected={"images": 160_861, "patients": 67_625},
+)

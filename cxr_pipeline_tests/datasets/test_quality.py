@@ -1,0 +1,43 @@
+import polars as pl
+import pytest
+
+from cxr_pipeline.datasets import DATASETS
+from cxr_pipeline.datasets.quality import judge_completeness, judge_files, judge_patients
+
+NIH = DATASETS["nih"]
+
+
+def inventory(rows: int, *, is_phantom: bool = False, sexes: list[str | None] | None = None) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "patient_id": [f"nih/{i}" for i in range(rows)],
+            "sex": sexes or ["F"] * rows,
+            "is_present": [True] * rows,
+            "is_phantom": [is_phantom] * rows,
+        },
+        schema_overrides={"sex": pl.String},
+    )
+
+
+def test_part_of_a_release_is_not_complete_and_says_of_how_many():
+    verdict = judge_completeness(NIH, inventory(10))
+    assert not verdict.passed
+    assert (verdict.facts["images_found"], verdict.facts["images_published"]) == (10, 112_120)
+
+
+@pytest.mark.parametrize("raw", [inventory(0), inventory(10, is_phantom=True)])
+def test_unused_source_and_phantoms_have_no_release_to_miss(raw: pl.DataFrame):
+    assert judge_completeness(NIH, raw).passed
+
+
+def test_missing_and_extra_files_are_counted():
+    raw = inventory(3).with_columns(is_present=pl.Series([True, False, False]))
+    assert judge_files(raw, extra=4).facts == {"files_missing": 2, "files_without_a_row": 4}
+    assert not judge_files(raw, extra=0).passed
+    assert not judge_files(inventory(3), extra=1).passed
+    assert judge_files(inventory(3), extra=0).passed
+
+
+def test_patient_of_two_sexes_is_counted_and_an_unknown_sex_is_no_conflict():
+    raw = inventory(4, sexes=["F", "M", "F", None]).with_columns(patient_id=pl.Series(["a", "a", "b", "b"]))
+    assert judge_patients(raw).facts == {"patients": 2, "patients_with_two_sexes": 1}
