@@ -17,8 +17,10 @@ import polars as pl
 
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.base import Dataset
+from cxr_pipeline.datasets.files import find_file
 from cxr_pipeline.datasets.inventory import Inventory, take_inventory
 from cxr_pipeline.errors import CheckpointError
+from cxr_pipeline.labels.adjudicated import ADJUDICATED_FILE, adjudicated_table
 from cxr_pipeline.labels.boxes import box_table
 from cxr_pipeline.labels.from_reports import is_reported, label_from_reports, read_evidence
 from cxr_pipeline.labels.harmonize import LabelResult, label_table
@@ -33,6 +35,7 @@ from cxr_pipeline.storage.files import file_digest, mirror_folder, write_json
 from cxr_pipeline.storage.lake import Lake, read_table, write_table
 from cxr_pipeline.tables import (
     FRONTAL_VIEWS,
+    AdjudicatedTable,
     BoxTable,
     CohortTable,
     LabelTable,
@@ -115,6 +118,14 @@ def write_report_gold(lake: Lake, root: Path | None) -> tuple[pl.DataFrame, dict
     states = label_reports(gold.reports).states
     scores = write_table(lake.table("labels", "report_gold"), score_gold(gold, states), ReportScoreTable)
     return scores, flag_normal(gold, states)
+
+
+def write_adjudicated(lake: Lake, nih_root: Path | None) -> pl.DataFrame:
+    """`labels/adjudicated_nih`: what radiologists agreed on, where its file lies in the folder of NIH; else empty."""
+    names = [ADJUDICATED_FILE, f"{ADJUDICATED_FILE}.gz"]
+    file = find_file([nih_root], names) if nih_root else None
+    table = adjudicated_table(file) if file else AdjudicatedTable.create_empty()
+    return write_table(lake.table("labels", "adjudicated_nih"), table, AdjudicatedTable)
 
 
 def write_boxes(lake: Lake, roots: Mapping[str, Path | None]) -> pl.DataFrame:

@@ -306,7 +306,7 @@ def describe_tables() -> str:
 
 def _describe(table: type[dy.Schema]) -> str:
     rows = [
-        f"| `{name}` | {column.dtype if not isinstance(column, dy.Struct) else 'Struct'} "
+        f"| `{name}` | {type(column).__name__} "
         f"| {'key' if column.primary_key else 'nullable' if column.nullable else ''} | {column.description} |"
         for name, column in table.columns().items()
     ]

@@ -28,6 +28,7 @@ ASSETS = {
     "labels/overview",
     "labels/boxes",
     "labels/report_gold",
+    "labels/adjudicated_nih",
     "labels/reports_rexgradient",
     "split/cohort",
     "training/checkpoint",

@@ -11,7 +11,7 @@ import polars as pl
 
 from cxr_pipeline.datasets.base import Dataset, Layout, Metadata
 from cxr_pipeline.datasets.files import find_file, index_files, require_file, walk_files
-from cxr_pipeline.datasets.strict_csv import read_csv, recode, require_match
+from cxr_pipeline.datasets.strict_csv import Codes, read_csv, require_match
 from cxr_pipeline.pathologies import NEGATIVE, POSITIVE, UNCERTAIN
 
 _FINDINGS = (
@@ -42,9 +42,17 @@ _ORIENTATIONS = {"Frontal": "frontal", "Lateral": "lateral"}
 # LL and RL are the left and right lateral projection (DICOM View Position); 17 images, all in rows that also say
 # `Frontal`. As the row contradicts itself, the image must not pass for a frontal one.
 _PROJECTIONS = {"AP": "AP", "PA": "PA", "LL": "LATERAL", "RL": "LATERAL", "": "UNKNOWN"}
+# 0 stands for "unknown": three training rows have it, and the next age is 18. 90 is a cap.
+_AGES = {"": None, "0": None} | {str(age): age for age in range(1, 121)}
 _VALUES = {
     "1.0": POSITIVE, "0.0": NEGATIVE, "-1.0": UNCERTAIN, "1": POSITIVE, "0": NEGATIVE, "-1": UNCERTAIN, "": None
 }  # fmt: skip
+_CODES: dict[str, Codes] = dict.fromkeys(_FINDINGS, _VALUES) | {
+    "Sex": _SEXES,
+    "Age": _AGES,
+    "Frontal/Lateral": _ORIENTATIONS,
+    "AP/PA": _PROJECTIONS,
+}
 _KEY = r"^(train|valid)/patient\d+/study\d+/view\d+_(frontal|lateral)\.jpg$"
 _PIXEL_PATH = re.compile(r"(?:.*(train|valid)[^/]*/)?(?:.*/)?(patient\d+/study\d+/view\d+_(?:frontal|lateral)\.jpg)")
 
@@ -107,31 +115,22 @@ def _keys(path: str) -> list[str]:
 
 def _read_part(path: Path) -> pl.DataFrame:
     """One CSV, checked cell by cell."""
-    rows = read_csv(path, _COLUMNS, codes=dict.fromkeys(_FINDINGS, _VALUES))
+    rows = read_csv(path, _COLUMNS, codes=_CODES)
     zip_name = rows["Path"][0].rpartition("/patient")[0].rpartition("/")[0]  # one for all rows, or the match fails
     keys = rows.select(Path=pl.col("Path").str.strip_prefix(f"{zip_name}/")) if zip_name else rows.select("Path")
     require_match(path, keys, "Path", _KEY)
-    require_match(path, rows, "Age", r"^\d{0,3}$")
-    orientation = recode(path, rows, "Frontal/Lateral", _ORIENTATIONS)
-    projection = recode(path, rows, "AP/PA", _PROJECTIONS)
     folders = keys["Path"].str.split_exact("/", 3).struct.unnest()
     return rows.select(
         image_id=pl.format("chexpert/{}", keys["Path"].str.strip_suffix(".jpg")),
         patient_id=pl.format("chexpert/{}", folders["field_1"]),
         study_id=pl.format("chexpert/{}/{}", folders["field_1"], folders["field_2"]),
         dataset=pl.lit("chexpert"),
-        view=pl.when(orientation == "frontal").then(projection).otherwise(pl.lit("LATERAL")),
+        view=pl.when(pl.col("Frontal/Lateral") == "frontal").then("AP/PA").otherwise(pl.lit("LATERAL")),
         path=keys["Path"],
-        age_years=_age_years(pl.col("Age")),
-        sex=recode(path, rows, "Sex", _SEXES),
+        age_years=pl.col("Age").cast(pl.Float32),
+        sex="Sex",
         official_split=folders["field_0"].replace_strict(_SPLITS),
     ).hstack(rows.select(_FINDINGS))
-
-
-def _age_years(age: pl.Expr) -> pl.Expr:
-    """Null for 0, which stands for "unknown": three training rows have it, and the next age is 18. 90 is a cap."""
-    years = age.replace({"": "0"}).cast(pl.Float32)
-    return pl.when(years > 0).then(years)
 
 
 CHEXPERT = Dataset(

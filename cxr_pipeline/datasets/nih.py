@@ -9,7 +9,7 @@ import polars as pl
 
 from cxr_pipeline.datasets.base import Dataset, Layout, Metadata
 from cxr_pipeline.datasets.files import find_file, index_files, require_file, walk_files
-from cxr_pipeline.datasets.strict_csv import read_csv, read_lines, recode, require_match
+from cxr_pipeline.datasets.strict_csv import read_csv, read_lines, require_match
 from cxr_pipeline.errors import SourceFormatError
 from cxr_pipeline.pathologies import POSITIVE
 from cxr_pipeline.tables import BoxTable
@@ -56,13 +56,13 @@ def read_images(root: Path) -> pl.LazyFrame:
     image_id = pl.format("nih/{}", pl.col("Image Index").str.strip_suffix(".png"))
     return entries.lazy().select(
         image_id=image_id,
-        patient_id=pl.format("nih/{}", pl.col("Patient ID").str.zfill(8)),
+        patient_id=pl.format("nih/{}", pl.col("Image Index").str.head(8)),  # equal, as was checked
         study_id=image_id,
         dataset=pl.lit("nih"),
-        view=recode(path, entries, "View Position", {"PA": "PA", "AP": "AP"}),
+        view="View Position",
         path=pl.col("Image Index"),
         age_years=_age_years(entries["Patient Age"]),
-        sex=recode(path, entries, "Patient Sex", {"F": "F", "M": "M"}),
+        sex="Patient Sex",
         official_split=_official_split(metadata, entries["Image Index"]),
     )
 
@@ -125,7 +125,8 @@ def _read_entries(path: Path) -> pl.DataFrame:
     Two cells of its header hold commas and are not quoted (`OriginalImage[Width,Height]`), as many as their values;
     the release of 2017 has a twelfth column without name or values. Neither is read.
     """
-    entries = read_csv(path, _COLUMNS, aliases=_OLD_HEADER)
+    codes = {"View Position": {"PA": "PA", "AP": "AP"}, "Patient Sex": {"F": "F", "M": "M"}}
+    entries = read_csv(path, _COLUMNS, aliases=_OLD_HEADER, codes=codes)
     require_match(path, entries, "Image Index", _IMAGE_NAME)
     require_match(path, entries, "Finding Labels", r"^[^|]+(\|[^|]+)*$")
     return entries

@@ -10,7 +10,7 @@ import polars as pl
 
 from cxr_pipeline.datasets.base import Dataset, Layout, Metadata
 from cxr_pipeline.datasets.files import index_files, require_file, walk_files
-from cxr_pipeline.datasets.strict_csv import read_csv, recode, require_match
+from cxr_pipeline.datasets.strict_csv import Codes, read_csv, require_match
 from cxr_pipeline.pathologies import POSITIVE
 
 _TABLE = "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv"
@@ -59,6 +59,7 @@ def read_images(root: Path) -> pl.LazyFrame:
     """One row per image, as `Dataset.read_images` says. There is no official split."""
     path = find_metadata(root).files["labels"]
     rows = _read_table(path)
+    require_match(path, rows, "ImageID", r"^[^/\s]+\.png$")
     require_match(path, rows, "PatientID", r"^\d+$")  # 35 to 39 digits: no integer type holds them
     require_match(path, rows, "StudyID", r"^[^/\s]+$")
     require_match(path, rows, "StudyDate_DICOM", r"^\d{8}$")
@@ -68,10 +69,10 @@ def read_images(root: Path) -> pl.LazyFrame:
         patient_id=pl.format("padchest/{}", "PatientID"),
         study_id=pl.format("padchest/{}", "StudyID"),
         dataset=pl.lit("padchest"),
-        view=recode(path, rows, "Projection", _VIEWS),
+        view="Projection",
         path=pl.col("ImageID"),
         age_years=_age_years(),
-        sex=recode(path, rows, "PatientSex_DICOM", _SEXES),
+        sex="PatientSex_DICOM",
         official_split=pl.lit(None, pl.String),
     )
 
@@ -85,8 +86,7 @@ def read_findings(root: Path) -> pl.LazyFrame:
     path = find_metadata(root).files["labels"]
     rows = _read_table(path)
     require_match(path, rows, "Labels", _LIST)
-    reader = recode(path, rows, "MethodLabel", _READERS)
-    stated = rows.select(image_id=_image_id(), finding=_parse_cells(rows["Labels"]), reader=reader)
+    stated = rows.select(image_id=_image_id(), finding=_parse_cells(rows["Labels"]), reader="MethodLabel")
     return (
         stated.lazy().explode("finding").select("image_id", "finding", value=pl.lit(POSITIVE, pl.Int8), reader="reader")
     )
@@ -108,9 +108,8 @@ def describe_layout(root: Path) -> Layout:
 
 def _read_table(path: Path) -> pl.DataFrame:
     """The columns that are used. Reports span several lines within quotes: 166,738 lines are 160,861 records."""
-    rows = read_csv(path, _COLUMNS)
-    require_match(path, rows, "ImageID", r"^[^/\s]+\.png$")
-    return rows
+    codes: dict[str, Codes] = {"Projection": _VIEWS, "PatientSex_DICOM": _SEXES, "MethodLabel": _READERS}
+    return read_csv(path, _COLUMNS, codes=codes)
 
 
 def _image_id() -> pl.Expr:

@@ -7,7 +7,7 @@ the cells of every row.
 import codecs
 import csv
 import re
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -21,7 +21,7 @@ import pyarrow.csv as pa_csv
 
 from cxr_pipeline.errors import SourceFormatError
 
-Codes = Mapping[str, int | None]  # published cell -> value
+Codes = Mapping[str, int | str | None]  # published cell -> what it stands for
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_MOST = 1032  # deflate packs at most this many bytes into one
@@ -30,7 +30,7 @@ _QUOTE = ord('"')
 _HEADER_SHOWN = 500  # characters
 _LFS_MAGIC = b"version https://git-lfs"
 _T = TypeVar("_T")
-_known: ContextVar[dict[Hashable, Any] | None] = ContextVar("known", default=None)  # see `reading_once`
+_known: ContextVar[dict[str, Any] | None] = ContextVar("known", default=None)  # see `reading_once`
 
 
 def read_csv(
@@ -43,12 +43,11 @@ def read_csv(
     """The named `columns` of a comma-separated file, plain or gzipped, all String; an empty cell is `""`, never null.
 
     Other columns are checked for their number and left out. `aliases` gives other spellings of a header cell. Columns
-    in `codes` come as Int8, each cell replaced by its code.
+    in `codes` have each cell replaced by its code, as String or as the smallest integer type that holds them (Int8).
     Raises SourceFormatError: not UTF-8 text, columns missing or named twice, rows with more or fewer cells, no rows,
     cells without a code.
     """
-    key = (path, *columns, *(aliases or {}).items(), *(codes or {}))
-    return _once(key, lambda: _read_csv(path, columns, aliases or {}, codes or {}))
+    return _once(f"{path} {columns} {aliases} {codes}", lambda: _read_csv(path, columns, aliases or {}, codes or {}))
 
 
 def read_lines(path: Path) -> list[str]:
@@ -59,9 +58,9 @@ def read_lines(path: Path) -> list[str]:
 
 @contextmanager
 def reading_once() -> Iterator[None]:
-    """Within this block each file is read, unzipped and taken apart once, however often it is asked for.
+    """Within this block a file is read once, however often the same columns of it are asked for.
 
-    Most sources keep images and findings in one file; half of the time that PadChest takes is unzipping.
+    Most sources keep images and findings in one file; half of the time that PadChest takes is reading it.
     """
     token = _known.set({})
     try:
@@ -97,13 +96,15 @@ def _read_csv(
     table = _parse(path, text, width=len(header), positions=[header.index(name) for name in columns])
     if not table.num_rows:
         raise SourceFormatError(f"{path} has a header and no rows: is the download complete? Get the file again.")
-    cells = dict(zip(columns, table.columns, strict=True))
-    for name, values in codes.items():
-        cells[name] = _encode(path, name, cells[name], values)
-    return pl.DataFrame({name: pl.Series(name, column) for name, column in cells.items()})
+    return pl.DataFrame(
+        [
+            _encode(path, name, cells, codes[name]) if name in codes else pl.Series(name, cells)
+            for name, cells in zip(columns, table.columns, strict=True)
+        ]
+    )
 
 
-def _once(key: Hashable, make: Callable[[], _T]) -> _T:
+def _once(key: str, make: Callable[[], _T]) -> _T:
     known = _known.get()
     if known is None:
         return make()
@@ -112,12 +113,12 @@ def _once(key: Hashable, make: Callable[[], _T]) -> _T:
     return known[key]
 
 
-def _encode(path: Path, name: str, cells: pa.ChunkedArray, codes: Codes) -> pa.ChunkedArray:
-    """`recode` in Arrow, which costs a tenth: CheXpert has fourteen such columns."""
+def _encode(path: Path, name: str, cells: pa.ChunkedArray, codes: Codes) -> pl.Series:
+    """`recode` in Arrow, before the cells become text in polars: a tenth of the time, and CheXpert has eighteen."""
     positions = pc.index_in(cells, pa.array(list(codes), pa.string()))
     if positions.null_count:
         _require_known(path, name, pc.unique(cells).to_pylist(), codes)
-    return pc.take(pa.array(list(codes.values()), pa.int8()), positions)
+    return pl.Series(name, list(codes.values())).shrink_dtype().gather(pl.Series(positions))
 
 
 def _require_known(path: Path, column: str, found: Sequence[str], codes: Mapping[str, Any]) -> None:
@@ -130,10 +131,6 @@ def _require_known(path: Path, column: str, found: Sequence[str], codes: Mapping
 
 
 def _read_text(path: Path) -> pa.Buffer:
-    return _once(path, lambda: _read_checked(path))
-
-
-def _read_checked(path: Path) -> pa.Buffer:
     text = _read_bytes(path)
     problem = _find_problem(text)
     if problem:
@@ -223,7 +220,7 @@ def _parse(path: Path, text: pa.Buffer, *, width: int, positions: Sequence[int])
             read_options=pa_csv.ReadOptions(column_names=names, skip_rows=1, use_threads=False),
             parse_options=pa_csv.ParseOptions(newlines_in_values=quotes > 0, invalid_row_handler=note_ragged),
             convert_options=pa_csv.ConvertOptions(
-                column_types=dict.fromkeys(wanted, pa.string()), include_columns=wanted
+                column_types=dict.fromkeys(wanted, pa.string()), include_columns=wanted, check_utf8=False
             ),
         )
     except pa.ArrowInvalid:

@@ -10,6 +10,7 @@ from cxr_pipeline.labels.from_reports import is_reported
 from cxr_pipeline.pipeline import index_path
 from cxr_pipeline.storage.lake import Lake
 from cxr_pipeline.tables import (
+    AdjudicatedTable,
     BoxTable,
     CohortTable,
     LabelTable,
@@ -26,6 +27,7 @@ MERGED: dict[tuple[str, str], type[dy.Schema]] = {
     ("labels", "boxes"): BoxTable,
     **{("labels", f"reports_{d.name}"): ReportEvidenceTable for d in DATASETS.values() if is_reported(d)},
     ("labels", "report_gold"): ReportScoreTable,
+    ("labels", "adjudicated_nih"): AdjudicatedTable,
     ("split", "cohort"): CohortTable,
     ("evaluation", "predictions"): PredictionTable,
     ("evaluation", "metrics"): MetricTable,

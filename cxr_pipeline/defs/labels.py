@@ -7,6 +7,7 @@ from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.base import Dataset
 from cxr_pipeline.defs.resources import Installation
 from cxr_pipeline.defs.tables import column_schema, markdown_table, table_result, warning_checks
+from cxr_pipeline.labels.adjudicated import ADJUDICATED_FILE
 from cxr_pipeline.labels.from_reports import is_reported
 from cxr_pipeline.labels.overview import capability_matrix
 from cxr_pipeline.labels.plots import plot_labels
@@ -17,12 +18,13 @@ from cxr_pipeline.labels.summary import count_labels
 from cxr_pipeline.pipeline import (
     count_labels_of_all,
     report_path,
+    write_adjudicated,
     write_boxes,
     write_labels,
     write_report_evidence,
     write_report_gold,
 )
-from cxr_pipeline.tables import BoxTable, LabelTable, ReportEvidenceTable, ReportScoreTable
+from cxr_pipeline.tables import AdjudicatedTable, BoxTable, LabelTable, ReportEvidenceTable, ReportScoreTable
 
 STAGE = "labels"
 GOLD_CHECKS = {"agreement": "The report labeler reaches its floor on OpenI's test reports"}
@@ -101,6 +103,20 @@ def reports_asset(dataset: Dataset) -> dg.AssetsDefinition:
 
 
 @dg.asset(
+    key=[STAGE, "adjudicated_nih"],
+    deps=[["raw", "nih"]],
+    group_name=STAGE,
+    kinds={"polars", "parquet"},
+    metadata=column_schema(AdjudicatedTable),
+)
+def adjudicated_nih(installation: Installation) -> dg.MaterializeResult:
+    """NIH images that radiologists agreed on, for evaluation alone: never merged into the labels."""
+    table = write_adjudicated(installation.lake, installation.root_of("nih"))
+    found = {"file": "found" if table.height else f"{ADJUDICATED_FILE} is not in the folder of NIH: the table is empty"}
+    return table_result(installation.lake.table(STAGE, "adjudicated_nih"), rows=table.height, metadata=found)
+
+
+@dg.asset(
     key=[STAGE, "report_gold"],
     deps=[["raw", "openi"]],
     group_name=STAGE,
@@ -158,6 +174,7 @@ assets = [
     overview,
     boxes,
     report_gold,
+    adjudicated_nih,
     *(reports_asset(dataset) for dataset in DATASETS.values() if is_reported(dataset)),
     *(labels_asset(dataset) for dataset in DATASETS.values()),
 ]

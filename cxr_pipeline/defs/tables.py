@@ -19,7 +19,7 @@ def column_schema(schema: type[dy.Schema]) -> dict[str, Any]:
     columns = [
         dg.TableColumn(
             name,
-            str(column.dtype),
+            type(column).__name__,  # polars would list every field of a struct and every word of an enum
             column.description,
             dg.TableColumnConstraints(nullable=column.nullable, unique=column.primary_key),
         )

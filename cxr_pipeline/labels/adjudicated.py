@@ -14,6 +14,8 @@ from cxr_pipeline.pathologies import NEGATIVE, POSITIVE
 from cxr_pipeline.storage.lake import validate_table
 from cxr_pipeline.tables import AdjudicatedTable
 
+ADJUDICATED_FILE = "google2019_nih-chest-xray-labels.csv"  # as torchxrayvision ships it, plain or .gz
+
 _FINDINGS = {
     "Pneumothorax": "Pneumothorax",
     "Nodule or mass": "Nodule_or_mass",

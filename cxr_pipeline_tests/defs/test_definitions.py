@@ -27,6 +27,7 @@ GRAPH = {
     "labels/overview": all_of("labels"),
     "labels/boxes": ["raw/nih", "raw/vindr"],
     "labels/report_gold": ["raw/openi"],
+    "labels/adjudicated_nih": ["raw/nih"],
     "split/cohort": all_of("images", "labels"),
     "training/checkpoint": [*all_of("images"), "split/cohort"],
     "evaluation/predictions": [*all_of("images"), "split/cohort", "training/checkpoint"],
