@@ -1,10 +1,18 @@
 """Fixtures of the end-to-end tests. They share one worker (xdist group `demo`), since the demo runs once."""
 
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from cxr_pipeline_tests.demo import Demo, new_project, run_demo
+
+
+# A developer's run looks for new counterexamples each time; CI repeats the same ones, so that red means changed code.
+settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -56,20 +56,31 @@ def gather_votes(images: pl.DataFrame, findings: pl.DataFrame, votes: ReaderVote
     is uncertain, else 0. `any`: 1 where k > 0. `soft`: as majority, with the shares k / n.
     """
     rows = _number_images(images, findings)
+    if findings.is_empty():
+        return []
     names, words = _number_words(findings["finding"])
-    answers = findings.select("reader", "value", row=rows, word=words)
-    # A reader who drew two boxes has one voice: the strongest of 1, -1 and 0.
-    strength = pl.when(pl.col("value") == POSITIVE).then(2).otherwise(-pl.col("value")).cast(pl.Int8)
-    voices = answers.group_by("row", "word", "reader").agg(strength=strength.max())
-    counted = voices.group_by("row", "word").agg(
-        n=pl.len(), k=(pl.col("strength") == 2).sum(), is_said=pl.col("strength").max() > 0
-    )
-    is_positive = pl.col("k") > 0 if votes == "any" else 2 * pl.col("k") > pl.col("n")
-    value = pl.when(is_positive).then(POSITIVE).when("is_said").then(MINORITY).otherwise(NEGATIVE)
-    outcome = counted.select("row", "word", value=value.cast(pl.Int8), share=(pl.col("k") / pl.col("n")))
-    shares = outcome["share"].cast(pl.Float32).to_numpy() if votes == "soft" else None
-    row, word, values = (outcome[name].to_numpy() for name in ("row", "word", "value"))
+    row, word, k, n, is_said = _count_votes(findings, rows, words, n_words=len(names))
+    is_positive = k > 0 if votes == "any" else 2 * k > n
+    values = np.where(is_positive, POSITIVE, np.where(is_said, MINORITY, NEGATIVE))
+    shares = (k / n).astype(np.float32) if votes == "soft" else None
     return list(_split(row, word, values, names, shares))
+
+
+def _count_votes(findings: pl.DataFrame, rows: pl.Series, words: pl.Series, *, n_words: int) -> tuple[np.ndarray, ...]:
+    """(row, word, how many readers say 1, how many answered, whether one says 1 or is uncertain), once per pair.
+
+    Each answer is one integer, and sorting them does the grouping: a fifth of the time of grouping by columns.
+    """
+    names, readers = _number_words(findings["reader"])
+    strength = findings["value"].replace_strict({NEGATIVE: 0, UNCERTAIN: 1, POSITIVE: 2}).to_numpy()
+    pairs = rows.to_numpy().astype(np.int64) * n_words + words.to_numpy()
+    answers = np.sort((pairs * len(names) + readers.to_numpy()) * 3 + strength)
+    # A reader who drew two boxes has one voice: the strongest of 1, -1 and 0.
+    voices = answers[np.diff(answers // 3, append=-1) != 0]
+    pair, strength = voices // 3 // len(names), voices % 3
+    starts = np.flatnonzero(np.diff(pair, prepend=-1))
+    k, n = np.add.reduceat(strength == 2, starts, dtype=np.int64), np.diff(starts, append=len(pair))
+    return pair[starts] // n_words, pair[starts] % n_words, k, n, np.maximum.reduceat(strength, starts) > 0
 
 
 def _number_images(images: pl.DataFrame, findings: pl.DataFrame) -> pl.Series:
