@@ -8,7 +8,6 @@ from hypothesis import settings
 
 from cxr_pipeline_tests.demo import Demo, new_project, run_demo
 
-
 # A developer's run looks for new counterexamples each time; CI repeats the same ones, so that red means changed code.
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
