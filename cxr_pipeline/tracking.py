@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cxr_pipeline.storage.files import write_json
-
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
@@ -119,8 +117,3 @@ class TrackedRun:
 
     def finish(self, *, failed: bool = False) -> None:
         self.client.set_terminated(self.run_id, status="FAILED" if failed else "FINISHED")
-
-
-def remember_run(folder: Path, run: TrackedRun) -> None:
-    """Notes in a job folder which MLflow run describes it."""
-    write_json(folder / "mlflow.json", {"run_id": run.run_id})

@@ -185,16 +185,6 @@ def _epoch_event(epoch: Epoch, *, epochs: int, is_best: bool) -> Event:
     }
 
 
-def _done_event(history: list[Epoch], best: Epoch) -> Event:
-    return {
-        "event": "done",
-        "epochs": len(history),
-        "best_epoch": best.number,
-        "val_macro_auroc": best.val_macro_auroc,
-        "seconds": round(sum(epoch.seconds for epoch in history), 3),
-    }
-
-
 def _result(saved: CheckpointConfig, history: list[Epoch], cohort: Cohort) -> Result:
     best = history[saved.best_epoch - 1]
     return Result(
