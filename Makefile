@@ -33,7 +33,7 @@ bench: $(READY) $(READY)-realdata ## Run the benchmarks, print their ratios
 	@for b in benchmarks/*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done
 
 docs: $(READY) ## Write the generated pages of docs/ again
-	@$(BIN)/python -c "from cxr_pipeline.tables import describe_tables; print(describe_tables(), end='')" >docs/tables.md
+	@$(BIN)/python -c "from cxr_pipeline.tables.catalogue import describe_tables; print(describe_tables(), end='')" >docs/tables.md
 	@$(BIN)/python -c "from cxr_pipeline.labels.overview import describe_labels; print(describe_labels(), end='')" >docs/labels.md
 
 lock: ## Resolve requirements.lock again from pyproject.toml (needs uv)

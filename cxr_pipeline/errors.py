@@ -13,8 +13,12 @@ class SourceFormatError(CxrError):
     """A metadata file is there but does not have the published columns or values."""
 
 
+class ArchiveError(CxrError):
+    """Packed pictures cannot be unpacked: a part is missing, cut off or damaged, or the disk is full."""
+
+
 class TableError(CxrError):
-    """A table breaks its declaration in `tables.py`, or has not been made yet."""
+    """A table breaks its declaration in `tables/`, or has not been made yet."""
 
 
 class ImageError(CxrError):
@@ -29,12 +33,32 @@ class StoreError(CxrError):
     """An image store is missing, incomplete, or lacks a requested image."""
 
 
+class ClusterError(CxrError):
+    """The Dask cluster that should decode images cannot be reached, has no workers, or was lost."""
+
+
+class SplitError(CxrError):
+    """The split cannot go on from what the lake remembers: its assignment table is lost, too old, or not wanted."""
+
+
 class CheckpointError(CxrError):
     """A checkpoint folder is incomplete or does not fit the network it names."""
 
 
 class TrainingError(CxrError):
     """Training cannot start or go on: no usable images, a loss that is not a number."""
+
+
+class NotFiniteError(TrainingError):
+    """A network gave a value that is not a number; `image_ids` are those of the batch, and not for a log."""
+
+    def __init__(self, message: str, *, image_ids: list[str]) -> None:
+        super().__init__(message)
+        self.image_ids = image_ids
+
+
+class Interrupted(CxrError):  # noqa: N818 - not a failure: the same command goes on
+    """A signal asked a program to stop, and it saved its state first."""
 
 
 class JobError(CxrError):

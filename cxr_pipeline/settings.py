@@ -1,9 +1,12 @@
 """Where things live: one class, read from `CXR_*` variables and `.env`. Library functions take paths, never this."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from cxr_pipeline.errors import CxrError
 
 
 class Settings(BaseSettings):
@@ -13,6 +16,7 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path(".cxr"), description="Everything that the pipeline writes")
     lake: Path | None = Field(None, description="Tables, image stores and job folders; default `<home>/lake`")
+    reports: Path | None = Field(None, description="Pages and pictures for people; default `<home>/reports`")
     nih_root: Path | None = Field(None, description="Folder of NIH ChestX-ray14; default `<home>/raw/nih`")
     openi_root: Path | None = Field(None, description="Folder of OpenI; default `<home>/raw/openi`")
     rexgradient_root: Path | None = Field(None, description="Folder of ReXGradient; default `<home>/raw/rexgradient`")
@@ -20,8 +24,26 @@ class Settings(BaseSettings):
     mimic_root: Path | None = Field(None, description="Folder of MIMIC-CXR-JPG; default `<home>/raw/mimic`")
     padchest_root: Path | None = Field(None, description="Folder of PadChest; default `<home>/raw/padchest`")
     vindr_root: Path | None = Field(None, description="Folder of VinDr-CXR; default `<home>/raw/vindr`")
+    rexgradient_states: Path | None = Field(
+        None,
+        description="Parquet of (study_id, class, state, source): what other labelers, such as CheXbert, found in its "
+        "reports; compared with our report labeler",
+    )
+    rexgradient_labeler: str | None = Field(
+        None, description="Source in that file whose states take the place of ours; default none does"
+    )
     preset: str = Field("demo", description="Training recipe that the launchpad starts from")
     image_size: int | None = Field(None, ge=32, le=2048, description="Side of the stored images; default the preset's")
+    store_codec: Literal["zstd", "raw"] = Field(
+        "zstd", description="Stored pixels: `zstd` is lossless, `raw` takes twice the disk and suits NVMe"
+    )
+    dask_address: str | None = Field(None, description="Dask scheduler whose workers decode images; default own")
+    quarantine_warn_share: float = Field(
+        0.01, ge=0, le=1, description="A larger share of unusable image files of a source is a warning"
+    )
+    quarantine_fail_share: float = Field(
+        0.2, ge=0, le=1, description="A larger one is an error: no cohort is made from that source's images"
+    )
     mlflow_uri: str | None = Field(None, description="MLflow tracking URI; default SQLite under `<home>/mlflow`")
     mlflow_experiment: str = Field("cxr_pipeline", description="MLflow experiment")
     ui_port: int = Field(3000, ge=1, le=65535, description="Port of the Dagster UI on 127.0.0.1")
@@ -30,6 +52,10 @@ class Settings(BaseSettings):
     @property
     def lake_root(self) -> Path:
         return self.lake or self.home / "lake"
+
+    @property
+    def reports_root(self) -> Path:
+        return self.reports or self.home / "reports"
 
     @property
     def mlflow_home(self) -> Path:
@@ -58,6 +84,18 @@ class Settings(BaseSettings):
             if folder.is_dir():
                 return folder
         return None
+
+    def imported_states(self, dataset: str) -> tuple[Path, str | None] | None:
+        """The file of states that other labelers found in the reports of a source, and whose take the place of ours.
+
+        Raises CxrError for a labeler without a file: its states would be missed in silence.
+        """
+        path = getattr(self, f"{dataset}_states", None)
+        labeler = getattr(self, f"{dataset}_labeler", None)
+        if labeler and not path:
+            name = f"CXR_{dataset.upper()}"
+            raise CxrError(f"{name}_LABELER is {labeler!r}, and no file: name its Parquet in {name}_STATES.")
+        return (path, labeler) if path else None
 
     def phantom_root(self, dataset: str) -> Path:
         """Where the demo writes the phantoms of a source."""

@@ -1,8 +1,10 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from cxr_pipeline.datasets import DATASETS
+from cxr_pipeline.errors import CxrError
 from cxr_pipeline.settings import Settings
 
 
@@ -26,6 +28,16 @@ def test_variables_win_over_the_env_file(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert (settings.preset, settings.nih_root) == ("baseline", Path("/from/variable"))
 
 
+def test_images_are_decoded_here_and_stored_without_loss_unless_said_otherwise(monkeypatch: pytest.MonkeyPatch):
+    assert (Settings().store_codec, Settings().dask_address) == ("zstd", None)
+    monkeypatch.setenv("CXR_STORE_CODEC", "raw")
+    monkeypatch.setenv("CXR_DASK_ADDRESS", "tcp://node:8786")
+    assert (Settings().store_codec, Settings().dask_address) == ("raw", "tcp://node:8786")
+    monkeypatch.setenv("CXR_STORE_CODEC", "lzma")
+    with pytest.raises(ValidationError, match="'zstd' or 'raw'"):
+        Settings()
+
+
 def test_unused_source_has_no_root_and_a_named_one_keeps_it_even_when_absent(tmp_path: Path):
     settings = Settings(home=tmp_path, nih_root=tmp_path / "absent")
     assert settings.source_root("nih") == tmp_path / "absent"
@@ -43,3 +55,15 @@ def test_phantoms_stand_in_only_where_no_source_is_named(tmp_path: Path):
         (tmp_path / "phantoms" / name).mkdir(parents=True)
     assert Settings(home=tmp_path).source_root("chexpert") == tmp_path / "phantoms" / "chexpert"
     assert Settings(home=tmp_path, nih_root=tmp_path / "real").source_root("chexpert") is None
+
+
+def test_states_of_other_labelers_are_named_for_one_source(tmp_path: Path):
+    settings = Settings(home=tmp_path, rexgradient_states=tmp_path / "x.parquet", rexgradient_labeler="chexbert")
+    assert settings.imported_states("rexgradient") == (tmp_path / "x.parquet", "chexbert")
+    assert [name for name in DATASETS if settings.imported_states(name)] == ["rexgradient"]
+    assert Settings(home=tmp_path).imported_states("rexgradient") is None
+
+
+def test_labeler_without_a_file_is_refused_instead_of_missed(tmp_path: Path):
+    with pytest.raises(CxrError, match="name its Parquet in CXR_REXGRADIENT_STATES"):
+        Settings(home=tmp_path, rexgradient_labeler="chexbert").imported_states("rexgradient")

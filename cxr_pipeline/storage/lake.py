@@ -50,5 +50,8 @@ def read_table(path: Path, schema: type[dy.Schema]) -> pl.DataFrame:
     try:
         frame = pl.read_parquet(path)
     except PolarsError as error:
-        raise TableError(f"{path} is not a readable Parquet file ({error}): delete it and make it again.") from error
+        raise TableError(
+            f"{path} is not a readable Parquet file ({error}). Restore it from a backup, or let the step that made it "
+            "write it again."
+        ) from error
     return validate_table(frame, schema)

@@ -5,7 +5,7 @@ import pytest
 
 from cxr_pipeline.errors import TableError
 from cxr_pipeline.storage.lake import Lake, read_table, write_table
-from cxr_pipeline.tables import FindingTable
+from cxr_pipeline.tables.labels import FindingTable
 
 ROWS = pl.DataFrame({"image_id": ["a", "b"], "finding": ["Mass", "Mass"], "reader": ["", ""], "value": [1, 0]})
 
@@ -40,7 +40,7 @@ def test_absent_table_names_the_asset_to_materialize(tmp_path: Path):
         read_table(tmp_path / "labels" / "nih.parquet", FindingTable)
 
 
-def test_damaged_table_says_what_to_do(tmp_path: Path):
+def test_damaged_table_says_what_to_do_and_not_to_delete_it(tmp_path: Path):
     (tmp_path / "t.parquet").write_bytes(b"PAR1 but not really")
-    with pytest.raises(TableError, match="delete it and make it again"):
+    with pytest.raises(TableError, match=r"t\.parquet is not a readable Parquet file .*Restore it.* or let the step"):
         read_table(tmp_path / "t.parquet", FindingTable)

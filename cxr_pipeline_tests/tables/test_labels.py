@@ -1,12 +1,11 @@
-from pathlib import Path
-
 import polars as pl
 import pytest
 
 from cxr_pipeline.errors import TableError
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.storage.lake import validate_table
-from cxr_pipeline.tables import LabelTable, PredictionTable, describe_tables
+from cxr_pipeline.tables.evaluation import PredictionTable
+from cxr_pipeline.tables.labels import LabelTable
 from cxr_pipeline_tests.split.tables import label_rows
 
 
@@ -26,8 +25,3 @@ def test_value_without_its_evidence_is_refused():
     claims = rows.with_columns(pl.col("evidence").struct.with_fields(pl.lit("unobserved").alias("Mass")))
     with pytest.raises(TableError, match="unknown_has_no_value"):
         validate_table(claims, LabelTable)
-
-
-def test_committed_page_is_fresh():
-    page = Path(__file__).parents[1] / "docs" / "tables.md"
-    assert page.read_text() == describe_tables(), "run `make docs`"

@@ -1,0 +1,78 @@
+"""Jobs over the current cohort and stores, and their MLflow runs: what `training` and `evaluation` share."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from cxr_pipeline.datasets import DATASETS
+from cxr_pipeline.launch.job import EventTail, Job, prepare_job
+from cxr_pipeline.pipeline.images import index_path
+from cxr_pipeline.storage.files import file_digest, write_json
+from cxr_pipeline.storage.lake import Lake, read_table
+from cxr_pipeline.tables.split import CohortTable
+from cxr_pipeline.tracking import TrackedRun, Tracker
+
+OnEvent = Callable[[dict[str, Any]], None]
+Launch = Callable[[Job, OnEvent], dict[str, Any]]  # runs a job somewhere and returns its result
+
+
+def prepare_stage_job(lake: Lake, stage: str, *, config: Mapping[str, Any], **inputs: Path) -> Job:
+    """The job of one stage's program over the current cohort and stores; `inputs` are further folders
+    that it reads, each described by a `config.json`."""
+    cohort = lake.table("split", "cohort")
+    read_table(cohort, CohortTable)
+    program = f"cxr_pipeline.{stage}"
+    code = {name: _code_digest(name) for name in ("cxr_pipeline.training", program)}
+    digests = {"cohort": file_digest(cohort), **code}
+    digests |= {f"images/{name}": file_digest(index_path(lake, name)) for name in DATASETS}
+    digests |= {name: file_digest(folder / "config.json") for name, folder in inputs.items()}
+    paths = {"cohort": cohort, "images": lake.root / "images", **inputs}
+    return prepare_job(
+        lake.folder(stage, "jobs"),
+        program,
+        config=config,
+        inputs={name: str(path.resolve()) for name, path in paths.items()} | {"cohort_digest": digests["cohort"]},
+        digests=digests,
+    )
+
+
+def track_job(
+    job: Job, tracker: Tracker, launch: Launch, *, parameters: Mapping[str, Any], tags: Mapping[str, str]
+) -> TrackedRun:
+    """The MLflow run of a training job: the one it had, or a new one that follows it (or replays its events)."""
+    note = job.folder / "mlflow.json"
+    known = tracker.find_run(json.loads(note.read_text())["run_id"]) if job.is_done and note.exists() else None
+    if known:
+        launch(job, ignore_event)  # which says that nothing is repeated
+        return known
+    run = tracker.start_run(job.folder.name, parameters=parameters, tags=tags)
+    write_json(note, {"run_id": run.run_id})
+    finished = False
+    try:
+        if job.is_done:
+            for event in EventTail(job.events).read():
+                run.log_epoch(event)
+        launch(job, run.log_epoch)
+        run.log_folder(job.folder / "checkpoint", "checkpoint")
+        run.register_checkpoint(artifact="checkpoint")
+        finished = True
+    finally:
+        run.finish(failed=not finished)
+    return run
+
+
+def ignore_event(_: dict[str, Any]) -> None:
+    """For a job whose events nobody follows."""
+
+
+def _code_digest(package: str) -> str:
+    """SHA-256 over a package's source files: weights of yesterday's code are not today's."""
+    spec = find_spec(package)
+    folder = Path(spec.origin).parent if spec and spec.origin else Path()
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

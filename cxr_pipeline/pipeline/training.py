@@ -1,0 +1,57 @@
+"""Asset `training/checkpoint`: fits the network in a job, and finds the checkpoint that was made last."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cxr_pipeline.errors import CheckpointError
+from cxr_pipeline.launch.job import Job
+from cxr_pipeline.pipeline.jobs import Launch, prepare_stage_job, track_job
+from cxr_pipeline.storage.files import write_json
+from cxr_pipeline.storage.lake import Lake
+from cxr_pipeline.tracking import TrackedRun, Tracker
+
+if TYPE_CHECKING:
+    from cxr_pipeline.training.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The current checkpoint: `training/checkpoint.json` names its job folder."""
+
+    job: Job
+    summary: dict[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        return self.job.folder / "checkpoint"
+
+    def config(self) -> dict[str, Any]:
+        return json.loads((self.folder / "config.json").read_text())
+
+
+def train_checkpoint(
+    lake: Lake, config: "TrainConfig", *, launch: Launch, tracker: Tracker, tags: Mapping[str, str]
+) -> tuple[Checkpoint, TrackedRun]:
+    """`training/checkpoint`: fits the network in a job folder and follows it in MLflow.
+
+    A job with the same config, cohort, pixels and program is found again and not repeated. Raises JobError when the
+    program fails; the MLflow run is then marked failed.
+    """
+    settings = config.model_dump(mode="json")
+    job = prepare_stage_job(lake, "training", config=settings)
+    run = track_job(job, tracker, launch, parameters=settings, tags=tags)
+    result = job.result()
+    write_json(lake.root / "training" / "checkpoint.json", {"job": job.folder.name, **result})
+    return Checkpoint(job, result), run
+
+
+def current_checkpoint(lake: Lake) -> Checkpoint:
+    """The checkpoint that the pipeline trained last; raises CheckpointError when there is none."""
+    pointer = lake.root / "training" / "checkpoint.json"
+    if not pointer.is_file():
+        raise CheckpointError(f"No {pointer}: materialize training/checkpoint, or run `cxr train`, first.")
+    summary = json.loads(pointer.read_text())
+    return Checkpoint(Job(lake.folder("training", "jobs") / summary["job"], "cxr_pipeline.training"), summary)
