@@ -2,10 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
+
+Reader = Callable[[Path], pl.LazyFrame]
+
+_SELDOM_STATED = {"labelled_by": pl.String, "birth_year": pl.Int16}
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,14 @@ class Layout:
 
 
 @dataclass(frozen=True)
+class Display:
+    """Whether pictures of a source may stand in asset pages, which everyone who reaches the server sees."""
+
+    allowed: bool
+    reason: str  # the term of the source that decides, for a person to read
+
+
+@dataclass(frozen=True)
 class Dataset:
     """A published chest X-ray collection: who it is, which files describe it, how to read them.
 
@@ -33,7 +46,8 @@ class Dataset:
 
     `read_images` yields one row per *published* image, in published order: `image_id patient_id study_id dataset
     view path age_years sex official_split`, ids namespaced by the dataset (`nih/00000001_000`); `path` is the file's
-    key as the metadata implies it.
+    key as the metadata implies it. `labelled_by` and `birth_year` may follow: where a source leaves them out they are
+    null.
     `read_findings` yields one row per statement: `image_id finding value reader`, in the source's own words. What the
     file says rather than a reader stands in parentheses: `(no labels)` for an image that was never labelled. None:
     the source has reports only. Where several readers saw each image (`readers` of them), each has its own rows.
@@ -44,6 +58,7 @@ class Dataset:
     x and y of the corner nearest the origin.
     `find_metadata` names the files that these read; a required one that is absent is an error, an optional one is
     listed in `missing`.
+    `archive` names the archive that the pictures come in, where its publisher cut it into parts; see `archives.py`.
     `find_pixels` maps the key of each image file on disk to its path relative to the root. A file that no row can
     mean is kept under a key of its own, so that it is counted. `suffixes` are those of image files, in lower case.
     `describe_layout` says which layout was recognised, and why; the metadata alone is enough.
@@ -58,19 +73,35 @@ class Dataset:
     commercial_use: bool
     redistribution: bool
     unstated_is: Literal["negative", "unknown"]
-    read_images: Callable[[Path], pl.LazyFrame]
-    read_findings: Callable[[Path], pl.LazyFrame] | None
+    read_images: Reader
+    read_findings: Reader | None
     find_metadata: Callable[[Path], Metadata]
     find_pixels: Callable[[Path], dict[str, Path]]
     describe_layout: Callable[[Path], Layout]
     suffixes: tuple[str, ...]
-    read_wide: Callable[[Path], pl.LazyFrame] | None = None
-    read_reports: Callable[[Path], pl.LazyFrame] | None = None
-    read_boxes: Callable[[Path], pl.LazyFrame] | None = None
+    read_wide: Reader | None = None
+    read_reports: Reader | None = None
+    read_boxes: Reader | None = None
+    archive: str | None = None
     readers: int = 1  # voices per image
+    thumbnails: Display = Display(False, "its terms have not been read for this")  # phantoms are always shown
     expected: dict[str, int] = field(default_factory=dict)  # published number of `images`, `patients`, ...
+    expected_apart: dict[str, dict[str, int]] = field(default_factory=dict)  # the same of official parts shipped apart
+
+    def __post_init__(self) -> None:
+        """Completes the rows here, once, so that a source states only what its files do."""
+        object.__setattr__(self, "read_images", partial(_read_complete, self.read_images, tuple(_SELDOM_STATED)))
+        if self.read_wide:  # its other columns are findings
+            object.__setattr__(self, "read_wide", partial(_read_complete, self.read_wide, ("labelled_by",)))
 
     @property
     def root_variable(self) -> str:
         """The environment variable that names this source's folder."""
         return f"CXR_{self.name.upper()}_ROOT"
+
+
+def _read_complete(read: Reader, columns: tuple[str, ...], root: Path) -> pl.LazyFrame:
+    """What `read` says of the source at `root`, with those of `columns` that it leaves out, null."""
+    rows = read(root)
+    stated = rows.collect_schema()
+    return rows.with_columns(pl.lit(None, _SELDOM_STATED[name]).alias(name) for name in columns if name not in stated)

@@ -1,7 +1,7 @@
 """CheXpert: 223,648 images of 64,740 patients, fourteen observations labelled 1, 0, -1 or blank. Parses, nothing more.
 
 Irvin et al. 2019, https://arxiv.org/abs/1901.07031. Labels are those of a study, copied to each of its images. The test
-set that ships with CheXlocalize is not read yet: its label file has no view, sex or age.
+set that ships with CheXlocalize is read by `chexlocalize.py`.
 """
 
 import re
@@ -9,9 +9,11 @@ from pathlib import Path
 
 import polars as pl
 
-from cxr_pipeline.datasets.base import Dataset, Layout, Metadata
+from cxr_pipeline.datasets.base import Dataset, Display, Layout, Metadata
+from cxr_pipeline.datasets.chexlocalize import with_test_set
+from cxr_pipeline.datasets.chexpert_paths import read_ids
 from cxr_pipeline.datasets.files import find_file, index_files, require_file, walk_files
-from cxr_pipeline.datasets.strict_csv import Codes, read_csv, require_match
+from cxr_pipeline.datasets.strict_csv import Codes, read_csv
 from cxr_pipeline.pathologies import NEGATIVE, POSITIVE, UNCERTAIN
 
 _FINDINGS = (
@@ -53,7 +55,6 @@ _CODES: dict[str, Codes] = dict.fromkeys(_FINDINGS, _VALUES) | {
     "Frontal/Lateral": _ORIENTATIONS,
     "AP/PA": _PROJECTIONS,
 }
-_KEY = r"^(train|valid)/patient\d+/study\d+/view\d+_(frontal|lateral)\.jpg$"
 _PIXEL_PATH = re.compile(r"(?:.*(train|valid)[^/]*/)?(?:.*/)?(patient\d+/study\d+/view\d+_(?:frontal|lateral)\.jpg)")
 
 
@@ -117,23 +118,18 @@ def _read_part(path: Path) -> pl.DataFrame:
     """One CSV, checked cell by cell."""
     rows = read_csv(path, _COLUMNS, codes=_CODES)
     zip_name = rows["Path"][0].rpartition("/patient")[0].rpartition("/")[0]  # one for all rows, or the match fails
-    keys = rows.select(Path=pl.col("Path").str.strip_prefix(f"{zip_name}/")) if zip_name else rows.select("Path")
-    require_match(path, keys, "Path", _KEY)
-    folders = keys["Path"].str.split_exact("/", 3).struct.unnest()
-    return rows.select(
-        image_id=pl.format("chexpert/{}", keys["Path"].str.strip_suffix(".jpg")),
-        patient_id=pl.format("chexpert/{}", folders["field_1"]),
-        study_id=pl.format("chexpert/{}/{}", folders["field_1"], folders["field_2"]),
-        dataset=pl.lit("chexpert"),
+    keys = rows["Path"].str.strip_prefix(f"{zip_name}/") if zip_name else rows["Path"]
+    ids = read_ids(path, keys, parts="|".join(_SPLITS))
+    stated = rows.select(
         view=pl.when(pl.col("Frontal/Lateral") == "frontal").then("AP/PA").otherwise(pl.lit("LATERAL")),
-        path=keys["Path"],
         age_years=pl.col("Age").cast(pl.Float32),
         sex="Sex",
-        official_split=folders["field_0"].replace_strict(_SPLITS),
-    ).hstack(rows.select(_FINDINGS))
+        official_split=pl.when(keys.str.starts_with("train/")).then(pl.lit("train")).otherwise(pl.lit("val")),
+    )
+    return pl.concat([ids, stated, rows.select(_FINDINGS)], how="horizontal")
 
 
-CHEXPERT = Dataset(
+_RELEASED = Dataset(
     name="chexpert",
     title="CheXpert",
     home_page="https://stanfordaimi.azurewebsites.net/datasets/8cbd9ed4-2eb9-4565-affc-111cf4f7ebe2",
@@ -142,6 +138,7 @@ CHEXPERT = Dataset(
     access="registration",
     commercial_use=False,
     redistribution=False,
+    thumbnails=Display(False, "Stanford University Dataset Research Use Agreement: for those who signed it"),
     unstated_is="negative",
     read_images=read_images,
     read_findings=read_findings,
@@ -152,3 +149,4 @@ CHEXPERT = Dataset(
     read_wide=read_wide,
     expected={"images": 223_648, "patients": 64_740},
 )
+CHEXPERT = with_test_set(_RELEASED)

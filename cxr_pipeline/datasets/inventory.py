@@ -6,11 +6,12 @@ from pathlib import Path
 
 import polars as pl
 
+from cxr_pipeline.datasets.archives import archive_of
 from cxr_pipeline.datasets.base import Dataset
 from cxr_pipeline.datasets.files import phantom_marker
 from cxr_pipeline.storage.files import file_digest
 from cxr_pipeline.storage.lake import validate_table
-from cxr_pipeline.tables import RawTable
+from cxr_pipeline.tables.raw import RawTable
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,15 @@ def read_image_rows(dataset: Dataset, root: Path) -> pl.DataFrame:
     return dataset.read_images(root).with_columns(is_phantom=pl.lit(phantom_marker(root) is not None)).collect()
 
 
+def count_labellers(rows: pl.DataFrame) -> pl.DataFrame:
+    """`labelled_by, images`: how many rows of an ImageTable say who read their labels; empty where none does."""
+    stated = rows.select(pl.col("labelled_by").cast(pl.String)).drop_nulls()
+    return stated.group_by("labelled_by").agg(images=pl.len()).sort("labelled_by")
+
+
 def fingerprint(dataset: Dataset, root: Path) -> str:
-    """SHA-256 of the metadata files' contents and of path, size and modification time of every image file.
+    """SHA-256 of the metadata files' contents and of path, size and modification time of every image file, and of
+    every part of an archive that is to be unpacked.
 
     It changes when the source changes and does not depend on where the root is. Pixels are not read: preparing the
     images digests each file.
@@ -64,7 +72,9 @@ def fingerprint(dataset: Dataset, root: Path) -> str:
     digest = hashlib.sha256()
     for role, path in sorted(described.items()):
         digest.update(f"{role}\0{file_digest(path)}\n".encode())
-    for path in sorted(set(dataset.find_pixels(root).values())):
+    archive = archive_of(dataset, root)
+    parts = archive.find_parts() if archive and archive.is_pending else []
+    for path in sorted({*dataset.find_pixels(root).values(), *(part.relative_to(root) for part in parts)}):
         status = (root / path).stat()
         digest.update(f"{path.as_posix()}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cxr_pipeline.datasets.base import Dataset, Layout, Metadata
+from cxr_pipeline.datasets.base import Dataset, Display, Layout, Metadata
 from cxr_pipeline.datasets.files import find_file, index_files, require_file, walk_files
 from cxr_pipeline.datasets.mimic_labels import label_images, label_studies
 from cxr_pipeline.datasets.strict_csv import read_csv, recode, require_match
@@ -216,6 +216,7 @@ MIMIC = Dataset(
     access="credentialed",
     commercial_use=False,
     redistribution=False,
+    thumbnails=Display(False, "PhysioNet Credentialed Health Data License 1.5.0: for credentialed users only"),
     unstated_is="negative",
     read_images=read_images,
     read_findings=read_findings,

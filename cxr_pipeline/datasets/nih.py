@@ -7,12 +7,13 @@ from pathlib import Path
 
 import polars as pl
 
-from cxr_pipeline.datasets.base import Dataset, Layout, Metadata
+from cxr_pipeline.datasets.base import Dataset, Display, Layout, Metadata
 from cxr_pipeline.datasets.files import find_file, index_files, require_file, walk_files
-from cxr_pipeline.datasets.strict_csv import read_csv, read_lines, require_match
+from cxr_pipeline.datasets.strict_csv import decode, number_words, read_csv, require_match
+from cxr_pipeline.datasets.strict_text import read_lines
 from cxr_pipeline.errors import SourceFormatError
 from cxr_pipeline.pathologies import POSITIVE
-from cxr_pipeline.tables import BoxTable
+from cxr_pipeline.tables.labels import BoxTable
 
 _ENTRIES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv", "sample_labels.csv")
 _EDITIONS = dict(zip(_ENTRIES, ("release of 2020", "release of 2017", "Kaggle's sample"), strict=True))
@@ -29,7 +30,7 @@ _BOXES = "BBox_List_2017.csv"
 _BOX_HEADER = "Image Index,Finding Label,Bbox [x,y,w,h],,,"
 _BOX_COLUMNS = ("name", "finding", "x", "y", "width", "height")
 _OLD_HEADER = {"Patient Gender": "Patient Sex"}
-_IMAGE_NAME = r"^\d{8}_\d{3}\.png$"
+_IMAGE_NAME = r"^[0-9]{8}_[0-9]{3}\.png$"
 _YEARS_PER_UNIT = {"": 1.0, "Y": 1.0, "M": 1 / 12, "D": 1 / 365.25}
 _OLDEST_YEARS = 120
 _RESIZED = "images-224/"
@@ -53,15 +54,14 @@ def read_images(root: Path) -> pl.LazyFrame:
     path = metadata.files["entries"]
     entries = _read_entries(path)
     _require_people(path, entries)
-    image_id = pl.format("nih/{}", pl.col("Image Index").str.strip_suffix(".png"))
     return entries.lazy().select(
-        image_id=image_id,
-        patient_id=pl.format("nih/{}", pl.col("Image Index").str.head(8)),  # equal, as was checked
-        study_id=image_id,
+        image_id=_image_id(),
+        patient_id=_image_id().str.head(len("nih/00000001")),  # that of the column, as was checked
+        study_id=_image_id(),
         dataset=pl.lit("nih"),
         view="View Position",
         path=pl.col("Image Index"),
-        age_years=_age_years(entries["Patient Age"]),
+        age_years=decode(entries["Patient Age"], _age_years),
         sex="Patient Sex",
         official_split=_official_split(metadata, entries["Image Index"]),
     )
@@ -73,11 +73,11 @@ def read_findings(root: Path) -> pl.LazyFrame:
     return (
         entries.lazy()
         .select(
-            image_id=pl.format("nih/{}", pl.col("Image Index").str.strip_suffix(".png")),
-            finding=pl.col("Finding Labels").str.split("|"),
+            image_id=_image_id(),
+            finding=decode(entries["Finding Labels"], _split_words),
         )
         .explode("finding")
-        .with_columns(pl.col("finding").str.strip_chars(), value=pl.lit(POSITIVE, pl.Int8), reader=pl.lit(""))
+        .with_columns(value=pl.lit(POSITIVE, pl.Int8), reader=pl.lit(""))
     )
 
 
@@ -126,7 +126,7 @@ def _read_entries(path: Path) -> pl.DataFrame:
     the release of 2017 has a twelfth column without name or values. Neither is read.
     """
     codes = {"View Position": {"PA": "PA", "AP": "AP"}, "Patient Sex": {"F": "F", "M": "M"}}
-    entries = read_csv(path, _COLUMNS, aliases=_OLD_HEADER, codes=codes)
+    entries = read_csv(path, _COLUMNS, aliases=_OLD_HEADER, codes=codes, repeating=("Finding Labels", "Patient Age"))
     require_match(path, entries, "Image Index", _IMAGE_NAME)
     require_match(path, entries, "Finding Labels", r"^[^|]+(\|[^|]+)*$")
     return entries
@@ -134,14 +134,23 @@ def _read_entries(path: Path) -> pl.DataFrame:
 
 def _require_people(path: Path, entries: pl.DataFrame) -> None:
     """Raises SourceFormatError where the columns about patients are not as published."""
-    require_match(path, entries, "Patient ID", r"^\d{1,8}$")
+    require_match(path, entries, "Patient ID", r"^[0-9]{1,8}$")
     require_match(path, entries, "Patient Age", r"^(\d+[YMD]?)?$")
-    strangers = entries.filter(pl.col("Image Index").str.slice(0, 8) != pl.col("Patient ID").str.zfill(8)).height
+    patient = pl.col("Image Index").str.head(8).cast(pl.Int32)
+    strangers = entries.select((patient != pl.col("Patient ID").cast(pl.Int32)).sum()).item()
     if strangers:
         raise SourceFormatError(
             f"{path}: {strangers} images are named after another patient than their Patient ID. Expected the number "
             "before the underscore to be the patient: has a column been sorted by itself? Get the file again."
         )
+
+
+def _image_id() -> pl.Expr:
+    return pl.format("nih/{}", pl.col("Image Index")).str.head(-len(".png"))
+
+
+def _split_words(labels: pl.Series) -> pl.Series:
+    return number_words(labels.str.split("|").list.eval(pl.element().str.strip_chars()))
 
 
 def _read_box_rows(path: Path) -> pl.DataFrame:
@@ -158,10 +167,9 @@ def _read_box_rows(path: Path) -> pl.DataFrame:
 
 def _age_years(ages: pl.Series) -> pl.Series:
     """`57`, `060Y`, `013M`, `004D` in years; null above 120: the release of 2017 has 16 ages of 148 to 414."""
-    different = ages.unique()
-    number = different.str.extract(r"^(\d+)").cast(pl.Float32)
-    years = number * different.str.extract(r"([YMD]?)$").replace_strict(_YEARS_PER_UNIT, return_dtype=pl.Float32)
-    return ages.replace_strict(different, years.set(years > _OLDEST_YEARS, None))
+    number = ages.str.extract(r"^(\d+)").cast(pl.Float32)
+    years = number * ages.str.extract(r"([YMD]?)$").replace_strict(_YEARS_PER_UNIT, return_dtype=pl.Float32)
+    return years.set(years > _OLDEST_YEARS, None)
 
 
 def _official_split(metadata: Metadata, names: pl.Series) -> pl.Series:
@@ -193,6 +201,7 @@ NIH = Dataset(
     access="open",
     commercial_use=True,
     redistribution=True,
+    thumbnails=Display(True, "Unrestricted use with citation and credit to the NIH Clinical Center"),
     unstated_is="negative",
     read_images=read_images,
     read_findings=read_findings,

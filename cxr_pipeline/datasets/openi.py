@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cxr_pipeline.datasets.base import Dataset, Layout, Metadata
+from cxr_pipeline.datasets.base import Dataset, Display, Layout, Metadata
 from cxr_pipeline.datasets.files import find_file, index_files, require_file, walk_files
 from cxr_pipeline.datasets.openi_release import (
     PROJECTIONS,
@@ -183,6 +183,7 @@ OPENI = Dataset(
     access="open",
     commercial_use=False,
     redistribution=False,
+    thumbnails=Display(True, "CC BY-NC-ND 4.0: unchanged pictures may be shown with credit, not commercially"),
     unstated_is="negative",
     read_images=read_images,
     read_findings=read_findings,

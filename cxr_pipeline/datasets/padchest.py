@@ -1,16 +1,16 @@
 """PadChest: 160,861 images of 67,625 patients of one Spanish hospital, 193 findings read from reports. Parses only.
 
 Bustos et al. 2020, https://arxiv.org/abs/1901.07441. A quarter of the reports was read by physicians, the rest by a
-network that learned from them; `reader` says which. The reports themselves (stemmed Spanish) are not read.
+network that learned from them; `reader` says which. The reports are published as the stems of their words.
 """
 
 from pathlib import Path
 
 import polars as pl
 
-from cxr_pipeline.datasets.base import Dataset, Layout, Metadata
+from cxr_pipeline.datasets.base import Dataset, Display, Layout, Metadata
 from cxr_pipeline.datasets.files import index_files, require_file, walk_files
-from cxr_pipeline.datasets.strict_csv import Codes, read_csv, require_match
+from cxr_pipeline.datasets.strict_csv import Codes, decode, number_words, read_csv, require_match
 from cxr_pipeline.pathologies import POSITIVE
 
 _TABLE = "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv"
@@ -61,7 +61,9 @@ def read_images(root: Path) -> pl.LazyFrame:
     rows = _read_table(path)
     require_match(path, rows, "ImageID", r"^[^/\s]+\.png$")
     require_match(path, rows, "PatientID", r"^\d+$")  # 35 to 39 digits: no integer type holds them
-    require_match(path, rows, "StudyID", r"^[^/\s]+$")
+    begins_name = pl.col("ImageID").str.starts_with(pl.col("StudyID")) & (pl.col("StudyID") != "")
+    if not rows.select(begins_name.all()).item():  # in the release it does, and has been matched as part of the name
+        require_match(path, rows, "StudyID", r"^[^/\s]+$")
     require_match(path, rows, "StudyDate_DICOM", r"^\d{8}$")
     require_match(path, rows, "PatientBirth", r"^(\d{4}(\.0)?|nan|None|)$")
     return rows.lazy().select(
@@ -71,9 +73,13 @@ def read_images(root: Path) -> pl.LazyFrame:
         dataset=pl.lit("padchest"),
         view="Projection",
         path=pl.col("ImageID"),
-        age_years=_age_years(),
+        age_years=_age_years(rows),
         sex="PatientSex_DICOM",
         official_split=pl.lit(None, pl.String),
+        birth_year=_birth_year(rows),
+        labelled_by=pl.when(pl.col("MethodLabel") == "Physician")
+        .then(pl.lit("physician"))
+        .otherwise(pl.lit("program")),
     )
 
 
@@ -86,10 +92,18 @@ def read_findings(root: Path) -> pl.LazyFrame:
     path = find_metadata(root).files["labels"]
     rows = _read_table(path)
     require_match(path, rows, "Labels", _LIST)
-    stated = rows.select(image_id=_image_id(), finding=_parse_cells(rows["Labels"]), reader="MethodLabel")
+    stated = rows.select(image_id=_image_id(), finding=decode(rows["Labels"], _parse_cells), reader="MethodLabel")
     return (
         stated.lazy().explode("finding").select("image_id", "finding", value=pl.lit(POSITIVE, pl.Int8), reader="reader")
     )
+
+
+def read_reports(root: Path) -> pl.LazyFrame:
+    """The report of every study, in one section: stems of Spanish words, ` . ` between sentences, no commas."""
+    path = find_metadata(root).files["labels"]
+    rows = read_csv(path, ["StudyID", "Report"]).lazy().unique("StudyID", maintain_order=True)
+    written = rows.filter(~pl.col("Report").is_in(_MISSING))
+    return written.select(study_id=pl.format("padchest/{}", "StudyID"), section=pl.lit("informe"), text="Report")
 
 
 def find_pixels(root: Path) -> dict[str, Path]:
@@ -109,33 +123,40 @@ def describe_layout(root: Path) -> Layout:
 def _read_table(path: Path) -> pl.DataFrame:
     """The columns that are used. Reports span several lines within quotes: 166,738 lines are 160,861 records."""
     codes: dict[str, Codes] = {"Projection": _VIEWS, "PatientSex_DICOM": _SEXES, "MethodLabel": _READERS}
-    return read_csv(path, _COLUMNS, codes=codes)
+    return read_csv(path, _COLUMNS, codes=codes, repeating=("StudyDate_DICOM", "PatientBirth", "Labels"))
 
 
 def _image_id() -> pl.Expr:
-    return pl.format("padchest/{}", pl.col("ImageID").str.strip_suffix(".png"))
+    return pl.format("padchest/{}", "ImageID").str.head(-len(".png"))
 
 
 def _parse_cells(labels: pl.Series) -> pl.Series:
     """The words of each cell, and what the file says of the image, in a list.
 
-    A cell such as `['pneumonia', ' nodule', '']` is taken apart without evaluating it, and each different cell once.
-    Words lose their quotes and the blanks around them.
+    A cell such as `['pneumonia', ' nodule', '']` is taken apart without evaluating it. Words lose their quotes and the
+    blanks around them.
     """
-    different = labels.unique()
     word = pl.element().str.slice(1).str.head(-1).str.strip_chars()
-    words = different.str.extract_all(_WORD).list.eval(word.filter(word != "")).list.unique(maintain_order=True)
+    words = labels.str.extract_all(_WORD).list.eval(word.filter(word != "")).list.unique(maintain_order=True)
     is_alone = (words.list.len() == 1) & (words.list.first() == _POOR_QUALITY)
-    note = pl.when(words.list.len() == 0).then(pl.lit(["(no labels)"])).when(is_alone).then(pl.lit([_ALONE]))
-    lists = pl.select(pl.concat_list(words, note.otherwise(pl.lit([], pl.List(pl.String))))).to_series()
-    return lists.gather(labels.cast(pl.Enum(different)).to_physical())
+    alone, silent = pl.lit([_POOR_QUALITY, _ALONE]), pl.lit(["(no labels)"])
+    noted = pl.when(words.list.len() == 0).then(silent).when(is_alone).then(alone).otherwise(words)
+    return number_words(pl.select(noted).to_series())
 
 
-def _age_years() -> pl.Expr:
+def _age_years(rows: pl.DataFrame) -> pl.Expr:
     """Years of study and birth differ by 0 to 105 in this release; null beyond 0 to 120, or without a birth year."""
-    birth = pl.col("PatientBirth").replace(dict.fromkeys(_MISSING)).str.slice(0, 4).cast(pl.Float32)
-    age = pl.col("StudyDate_DICOM").str.slice(0, 4).cast(pl.Float32) - birth
+    age = pl.lit((decode(rows["StudyDate_DICOM"], _year) - _birth_year(rows)).cast(pl.Float32))
     return pl.when(age.is_between(0, _OLDEST_YEARS)).then(age)
+
+
+def _birth_year(rows: pl.DataFrame) -> pl.Series:
+    """`1929.0` as 1929; null where none is written."""
+    return decode(rows["PatientBirth"], _year)
+
+
+def _year(cells: pl.Series) -> pl.Series:
+    return cells.replace(dict.fromkeys(_MISSING)).str.slice(0, 4).cast(pl.Int16)
 
 
 PADCHEST = Dataset(
@@ -147,9 +168,11 @@ PADCHEST = Dataset(
     access="registration",
     commercial_use=False,
     redistribution=False,
+    thumbnails=Display(False, "PadChest Dataset Research Use Agreement: for those who signed it"),
     unstated_is="negative",
     read_images=read_images,
     read_findings=read_findings,
+    read_reports=read_reports,
     find_metadata=find_metadata,
     find_pixels=find_pixels,
     describe_layout=describe_layout,

@@ -24,9 +24,15 @@ def judge_completeness(dataset: Dataset, raw: pl.DataFrame) -> Verdict:
     if raw.is_empty() or raw["is_phantom"].any():
         return Verdict(True, {"release": "not used here" if raw.is_empty() else "phantoms"})
     found = {"images": raw.height, "patients": raw["patient_id"].n_unique()}
+    apart = [numbers for part, numbers in dataset.expected_apart.items() if part in raw["official_split"]]
+    published = {
+        what: number + sum(numbers[what] for numbers in apart)
+        for what, number in dataset.expected.items()
+        if what in found
+    }
     facts = {f"{what}_found": number for what, number in found.items()}
-    facts |= {f"{what}_published": number for what, number in dataset.expected.items() if what in found}
-    return Verdict(all(found[what] == number for what, number in dataset.expected.items() if what in found), facts)
+    facts |= {f"{what}_published": number for what, number in published.items()}
+    return Verdict(all(found[what] == number for what, number in published.items()), facts)
 
 
 def judge_files(raw: pl.DataFrame, *, extra: int) -> Verdict:
@@ -36,10 +42,15 @@ def judge_files(raw: pl.DataFrame, *, extra: int) -> Verdict:
 
 
 def judge_patients(raw: pl.DataFrame) -> Verdict:
-    """Whether each patient has one sex: two say that two people share a key, or that a key was mistyped.
+    """Whether each patient has one sex and one birth year: two say that people share a key, or of a slip of the pen.
 
     Either way the patient stays whole in one split, so this is a warning.
     """
-    sexes = raw.group_by("patient_id").agg(pl.col("sex").drop_nulls().n_unique())
-    conflicting = int((sexes["sex"] > 1).sum())
-    return Verdict(conflicting == 0, {"patients": sexes.height, "patients_with_two_sexes": conflicting})
+    stated = raw.group_by("patient_id").agg(pl.col("sex", "birth_year").drop_nulls().n_unique())
+    facts = {
+        "patients": stated.height,
+        "patients_with_two_sexes": int((stated["sex"] > 1).sum()),
+        "patients_with_two_birth_years": int((stated["birth_year"] > 1).sum()),
+    }
+    conflicting = facts["patients_with_two_sexes"] + facts["patients_with_two_birth_years"]
+    return Verdict(conflicting == 0, facts)

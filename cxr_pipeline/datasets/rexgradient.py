@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from cxr_pipeline.datasets.base import Dataset, Layout, Metadata
+from cxr_pipeline.datasets.archives import Archive
+from cxr_pipeline.datasets.base import Dataset, Display, Layout, Metadata
 from cxr_pipeline.datasets.files import find_file, index_files, require_file, walk_files
 from cxr_pipeline.datasets.strict_csv import require_match
 from cxr_pipeline.errors import SourceFormatError
@@ -44,7 +45,7 @@ _CHEST = r"(?i)CHEST|THORAX"
 _RADIOGRAPHY = ("CR", "DX", "DR")
 _YEARS_PER_UNIT = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
 _OLDEST_YEARS = 120
-_PACKED = "deid_png.part*"
+_ARCHIVE = "deid_png"  # ten parts of about 15 GB
 
 
 def find_metadata(root: Path) -> Metadata:
@@ -55,8 +56,11 @@ def find_metadata(root: Path) -> Metadata:
     if not files:
         require_file(REXGRADIENT, [root], [f"metadata/{_file_name(part)}" for part in _PARTS])
     missing = {_file_name(part): "its studies are left out" for part, path in found.items() if path is None}
-    if any(root.glob(_PACKED)) and not (root / "deid_png").is_dir():
-        missing["deid_png"] = f"its pictures are still packed, run `cat {_PACKED} | tar --zstd -xf -` in the folder"
+    if Archive(root, _ARCHIVE).is_pending:
+        missing[_ARCHIVE] = (
+            f"its pictures are still packed in {_ARCHIVE}.part*: materialize raw/rexgradient, or run "
+            "`cxr sources unpack rexgradient`"
+        )
     return Metadata(files, missing)
 
 
@@ -81,15 +85,22 @@ def find_pixels(root: Path) -> dict[str, Path]:
 
 
 def describe_layout(root: Path) -> Layout:
-    """Which of the three parts are there, and whether the pictures are unpacked."""
-    metadata = find_metadata(root)
-    packed = "deid_png" in metadata.missing
-    folder = next(iter(metadata.files.values())).parent
-    pictures = f"{_PACKED} without the folder deid_png" if packed else f"no {_PACKED} without the folder deid_png"
+    """Which of the three parts are there, and how the pictures are: packed, unpacked, or both."""
+    files, archive = find_metadata(root).files, Archive(root, _ARCHIVE)
+    folder, packed = next(iter(files.values())).parent, archive.find_parts()
+    has_folder = "the folder" if archive.folder.is_dir() else "no folder"
     return Layout(
-        f"JSON of {', '.join(metadata.files)}{', pictures still packed' if packed else ''}",
-        f"{_file_name('*')} is in {folder}; {root} has {pictures}",
+        f"JSON of {', '.join(files)}; {_describe_pictures(archive, parts=len(packed))}",
+        f"{_file_name('*')} is in {folder}; {root} has {len(packed)} {_ARCHIVE}.part* and {has_folder} {_ARCHIVE}",
     )
+
+
+def _describe_pictures(archive: Archive, *, parts: int) -> str:
+    if archive.is_pending:
+        return f"pictures packed in {parts} parts{', unpacked to some point' if archive.folder.is_dir() else ''}"
+    if archive.folder.is_dir():
+        return f"pictures unpacked{f', their {parts} parts still there' if parts else ''}"
+    return "pictures in other folders, or none"
 
 
 def _file_name(part: str) -> str:
@@ -208,6 +219,7 @@ REXGRADIENT = Dataset(
     access="registration",
     commercial_use=False,
     redistribution=False,
+    thumbnails=Display(False, "ReXGradient-160K data use agreement: no display of a compilation"),
     unstated_is="unknown",
     read_images=read_images,
     read_findings=None,
@@ -216,5 +228,6 @@ REXGRADIENT = Dataset(
     describe_layout=describe_layout,
     suffixes=(".png",),
     read_reports=read_reports,
+    archive=_ARCHIVE,
     expected={"images": 273_004, "patients": 109_487},
 )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from cxr_pipeline.datasets.archives import archive_of
 from cxr_pipeline.datasets.base import Dataset
 from cxr_pipeline.datasets.inventory import take_inventory
 from cxr_pipeline.datasets.quality import judge_completeness
@@ -13,7 +14,7 @@ from cxr_pipeline.errors import CxrError
 class Status:
     """One line of `cxr sources status`; counts are 0 where the metadata cannot be read."""
 
-    state: str  # "not used", "missing", "phantoms", "metadata only", "in part", "complete"
+    state: str  # "not used", "missing", "phantoms", "packed", "metadata only", "in part", "complete"
     layout: str
     images: int
     present: int  # of these, with a file
@@ -39,6 +40,8 @@ def _judge(dataset: Dataset, root: Path) -> Status:
     state, step = "complete", "nothing: materialize it"
     if table["is_phantom"].any():
         state, step = "phantoms", "nothing: rendered pictures, for the demo and the tests"
+    elif _is_packed(dataset, root):
+        state, step = "packed", f"run `cxr sources unpack {dataset.name}`, or materialize it, which does the same"
     elif not present:
         state, step = "metadata only", "unpack its images into the same folder"
     elif present < table.height or not is_whole:
@@ -46,3 +49,8 @@ def _judge(dataset: Dataset, root: Path) -> Status:
     return Status(
         state, dataset.describe_layout(root).name, table.height, present, int(table["file_bytes"].sum()), step
     )
+
+
+def _is_packed(dataset: Dataset, root: Path) -> bool:
+    archive = archive_of(dataset, root)
+    return archive is not None and archive.is_pending

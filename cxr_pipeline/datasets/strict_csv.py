@@ -1,10 +1,9 @@
-"""Strict reading of published text tables: every cell a string, every surprise an error. No meaning lives here.
+"""Strict reading of published tables: every cell a string, every surprise an error. No meaning lives here.
 
-polars alone reads UTF-16, NUL bytes, short rows, duplicate headers and Git LFS pointers without a word; pyarrow counts
-the cells of every row.
+polars alone reads short rows and duplicate headers without a word; pyarrow counts the cells of every row. What is
+checked of the text as a whole is in `strict_text.py`.
 """
 
-import codecs
 import csv
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,22 +12,17 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
+from cxr_pipeline.datasets.strict_text import count_byte, read_text
 from cxr_pipeline.errors import SourceFormatError
 
 Codes = Mapping[str, int | str | None]  # published cell -> what it stands for
 
-_GZIP_MAGIC = b"\x1f\x8b"
-_GZIP_MOST = 1032  # deflate packs at most this many bytes into one
-_CHUNK = 1 << 22
-_QUOTE = ord('"')
 _HEADER_SHOWN = 500  # characters
-_LFS_MAGIC = b"version https://git-lfs"
 _T = TypeVar("_T")
 _known: ContextVar[dict[str, Any] | None] = ContextVar("known", default=None)  # see `reading_once`
 
@@ -39,21 +33,22 @@ def read_csv(
     *,
     aliases: Mapping[str, str] | None = None,
     codes: Mapping[str, Codes] | None = None,
+    repeating: Sequence[str] = (),
 ) -> pl.DataFrame:
     """The named `columns` of a comma-separated file, plain or gzipped, all String; an empty cell is `""`, never null.
 
     Other columns are checked for their number and left out. `aliases` gives other spellings of a header cell. Columns
     in `codes` have each cell replaced by its code, as String or as the smallest integer type that holds them (Int8).
+    Columns in `repeating` are an Enum of their different cells; `require_match` and `decode` look at each of them once.
     Raises SourceFormatError: not UTF-8 text, columns missing or named twice, rows with more or fewer cells, no rows,
     cells without a code.
     """
-    return _once(f"{path} {columns} {aliases} {codes}", lambda: _read_csv(path, columns, aliases or {}, codes or {}))
 
+    def read() -> pl.DataFrame:
+        rows = _read_csv(path, columns, aliases or {}, codes or {})
+        return rows.with_columns(rows[name].cast(pl.Enum(rows[name].unique())) for name in repeating)
 
-def read_lines(path: Path) -> list[str]:
-    """The lines of a text file, stripped, empty ones left out; raises SourceFormatError as `read_csv` does."""
-    lines = (line.strip() for line in _read_text(path).to_pybytes().decode("utf-8-sig").splitlines())
-    return [line for line in lines if line]
+    return _once(f"{path} {columns} {aliases} {codes} {repeating}", read)
 
 
 @contextmanager
@@ -72,12 +67,24 @@ def reading_once() -> Iterator[None]:
 
 def require_match(path: Path, frame: pl.DataFrame, column: str, pattern: str) -> None:
     """Raises SourceFormatError that counts the cells of `column` which `pattern` does not match."""
-    wrong = frame.height - frame[column].str.contains(pattern).sum()
+    wrong = frame.height - decode(frame[column], lambda cells: cells.str.contains(pattern)).sum()
     if wrong:
         raise SourceFormatError(
             f"{path}: {wrong} of {frame.height} cells of {column!r} are not as published: expected {pattern}. "
             "Compare the file with the published one."
         )
+
+
+def decode(cells: pl.Series, read: Callable[[pl.Series], pl.Series]) -> pl.Series:
+    """What `read`, which looks at each cell by itself, makes of `cells`; of an Enum it is given each category once."""
+    if not isinstance(cells.dtype, pl.Enum):
+        return read(cells)
+    return read(cells.dtype.categories).gather(cells.to_physical()).alias(cells.name)
+
+
+def number_words(lists: pl.Series) -> pl.Series:
+    """Lists of words as lists of Enum: to repeat and to count a number is cheaper than to do so with a text."""
+    return lists.cast(pl.List(pl.Enum(lists.explode().drop_nulls().unique().sort())))
 
 
 def recode(path: Path, frame: pl.DataFrame, column: str, codes: Mapping[str, Any]) -> pl.Series:
@@ -91,7 +98,7 @@ def recode(path: Path, frame: pl.DataFrame, column: str, codes: Mapping[str, Any
 def _read_csv(
     path: Path, columns: Sequence[str], aliases: Mapping[str, str], codes: Mapping[str, Codes]
 ) -> pl.DataFrame:
-    text = _read_text(path)
+    text = read_text(path)
     header = [aliases.get(name, name) for name in _read_header(path, text)]
     _require_columns(path, header, columns)
     table = _parse(path, text, width=len(header), positions=[header.index(name) for name in columns])
@@ -119,7 +126,13 @@ def _encode(path: Path, name: str, cells: pa.ChunkedArray, codes: Codes) -> pl.S
     positions = pc.index_in(cells, pa.array(list(codes), pa.string()))
     if positions.null_count:
         _require_known(path, name, pc.unique(cells).to_pylist(), codes)
-    return pl.Series(name, list(codes.values())).shrink_dtype().gather(pl.Series(positions))
+    values = pl.Series(name, list(codes.values())).shrink_dtype()
+    if values.dtype == pl.String or not values.null_count():
+        return values.gather(pl.Series(positions))
+    # Null is put in afterwards: looking up in a column with nulls takes three times as long.
+    nothing = min(code for code in codes.values() if isinstance(code, int)) - 1
+    numbers = values.fill_null(nothing).gather(pl.Series(positions)).to_frame()
+    return numbers.select(pl.when(pl.col(name) != nothing).then(name)).to_series()
 
 
 def _require_known(path: Path, column: str, found: Sequence[str], codes: Mapping[str, Any]) -> None:
@@ -129,53 +142,6 @@ def _require_known(path: Path, column: str, found: Sequence[str], codes: Mapping
             f"{path}: {column!r} holds {', '.join(map(repr, unknown[:5]))}"
             f"{' and others' if len(unknown) > 5 else ''}: expected {', '.join(map(repr, codes))}."
         )
-
-
-def _read_text(path: Path) -> pa.Buffer:
-    text = _read_bytes(path)
-    problem = _find_problem(text)
-    if problem:
-        raise SourceFormatError(f"{path} {problem}. Expected the published text file.")
-    return text
-
-
-def _find_problem(text: pa.Buffer) -> str | None:
-    start = text.slice(0, min(len(_LFS_MAGIC), text.size)).to_pybytes()
-    if not re.search(rb"\S", text):
-        return "is empty"
-    if start == _LFS_MAGIC:
-        return "is a Git LFS pointer, not the file itself: fetch it with `git lfs pull`"
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "is UTF-16 text: save it as UTF-8"
-    if np.frombuffer(text, np.uint8).min() == 0:
-        return "holds NUL bytes: it is damaged or no text"
-    return None if _is_utf8(text) else "is not UTF-8 text"
-
-
-def _is_utf8(text: pa.Buffer) -> bool:
-    """Checked in place: decoding would copy the text."""
-    ends = pa.py_buffer(np.array([0, text.size], dtype=np.int64))
-    try:
-        pa.Array.from_buffers(pa.large_binary(), 1, [None, ends, text]).cast(pa.large_string())
-    except pa.ArrowInvalid:
-        return False
-    return True
-
-
-def _read_bytes(path: Path) -> pa.Buffer:
-    """The bytes of `path`, unzipped when they are gzip, whatever the name says (browsers unzip in silence)."""
-    data = path.read_bytes()
-    if not data.startswith(_GZIP_MAGIC):
-        return pa.py_buffer(data)
-    said = int.from_bytes(data[-4:], "little")  # the length of the text (of its last part, where several are joined)
-    stream = pa.CompressedInputStream(pa.BufferReader(data), "gzip")
-    try:
-        parts = [stream.read_buffer(max(min(said, len(data) * _GZIP_MOST), 1))]
-        while (more := stream.read_buffer(_CHUNK)).size:
-            parts.append(more)
-    except OSError as error:
-        raise SourceFormatError(f"{path} is a damaged gzip file ({error}). Get the file again.") from error
-    return parts[0] if len(parts) == 1 else pa.py_buffer(b"".join(parts))
 
 
 def _read_header(path: Path, text: pa.Buffer) -> list[str]:
@@ -211,7 +177,7 @@ def _parse(path: Path, text: pa.Buffer, *, width: int, positions: Sequence[int])
         ragged.append(row.actual_columns)
         return "skip"
 
-    quotes = _count_quotes(text)
+    quotes = count_byte(text, b'"')
     if quotes % 2:  # pyarrow and Python would read the rest of the file as one cell, without a word
         raise _unreadable(path)
     try:
@@ -233,11 +199,6 @@ def _parse(path: Path, text: pa.Buffer, *, width: int, positions: Sequence[int])
             "The file is cut or edited: get it again."
         )
     return table
-
-
-def _count_quotes(text: pa.Buffer) -> int:
-    cells = np.frombuffer(text, np.uint8)
-    return sum(int(np.count_nonzero(cells[at : at + _CHUNK] == _QUOTE)) for at in range(0, len(cells), _CHUNK))
 
 
 def _unreadable(path: Path) -> SourceFormatError:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import polars as pl
 
-from cxr_pipeline.datasets.base import Dataset, Layout, Metadata
+from cxr_pipeline.datasets.base import Dataset, Display, Layout, Metadata
 from cxr_pipeline.datasets.files import find_file, index_files, require_file, walk_files
 from cxr_pipeline.datasets.strict_csv import read_csv, recode, require_match
 from cxr_pipeline.errors import SourceFormatError
 from cxr_pipeline.pathologies import NEGATIVE, POSITIVE
-from cxr_pipeline.tables import BoxTable
+from cxr_pipeline.tables.labels import BoxTable
 
 READERS = 3
 LOCAL_WORDS = (
@@ -239,6 +239,7 @@ VINDR = Dataset(
     access="credentialed",
     commercial_use=False,
     redistribution=False,
+    thumbnails=Display(False, "PhysioNet Credentialed Health Data License 1.5.0: for credentialed users only"),
     unstated_is="unknown",  # readers answer every word that they are asked: silence is no answer
     read_images=read_images,
     read_findings=read_findings,

@@ -1,9 +1,10 @@
-"""Phantoms in the layout of ReXGradient-160K: three JSON files with per-image lists, reports, unpacked 16-bit PNG.
-
-The publisher's zstd-compressed tar parts are not written: Python's standard library cannot, and nobody reads them here.
+"""Phantoms in the layout of ReXGradient-160K: three JSON files with per-image lists, reports, and 16-bit PNG in one
+zstd-compressed tar that is cut into parts.
 """
 
 import hashlib
+import shutil
+import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import zstandard
 from numpy.typing import NDArray
 
 from cxr_pipeline.phantom.cohort import Patient, Study
@@ -20,6 +22,8 @@ from cxr_pipeline.phantom.reports import write_report
 from cxr_pipeline.storage.files import write_json
 
 PNG_FOLDER, JSON_FOLDER = "deid_png", "metadata"
+LOOSE_FOLDER = ".loose"  # pictures that are not packed yet
+ARCHIVE_PARTS = 3  # the publisher has ten
 PARTS = ("train", "valid", "test")
 UNSTATED_SHARE = 0.05  # studies whose view list is too short: seen in the published files
 UID_ROOT = "1.2.826.0.1.3680043.10.999"
@@ -52,7 +56,7 @@ def _write_study(patient: Patient, study: Study, root: Path, size: int) -> list[
     paths = [f"{folder}/{uid}.{number}/instances/{uid}.{number}.1.png" for number, _ in enumerate(views, start=1)]
     pictures = [_draw(patient, study, view, number, size) for number, view in enumerate(views, start=1)]
     for path, pixels in zip(paths, pictures, strict=True):
-        _write_deep_image(root / path, pixels)
+        _write_deep_image(root / LOOSE_FOLDER / path, pixels)
     record = {
         "PatientID": person,
         "AccessionNumber": accession,
@@ -107,11 +111,30 @@ def _write_tables(rows: Sequence[RexgradientRow], root: Path) -> None:
         records = {row.study: row.record for row in rows if row.part == part and row.record}
         if records:
             write_json(root / JSON_FOLDER / f"{part}_metadata_view_position.json", records)
+    pictures = [path.removeprefix("../") for row in rows if row.record for path in row.record["ImagePath"]]
+    _pack(root / LOOSE_FOLDER, pictures, root)
+
+
+def _pack(loose: Path, names: Sequence[str], root: Path) -> None:
+    """Moves the named files of `loose` into one archive, and cuts it anywhere, as `split` does."""
+    whole = loose / f"{PNG_FOLDER}.tar.zst"
+    compressor = zstandard.ZstdCompressor(write_checksum=True)  # as the command `zstd` does
+    with zstandard.open(whole, "wb", cctx=compressor) as file, tarfile.open(fileobj=file, mode="w|") as tar:
+        for name in names:
+            member = tarfile.TarInfo(name)  # of no time and no owner: the same pictures give the same bytes
+            member.size = (loose / name).stat().st_size
+            with (loose / name).open("rb") as picture:
+                tar.addfile(member, picture)
+    size = -(-whole.stat().st_size // ARCHIVE_PARTS)
+    with whole.open("rb") as file:
+        for number in range(ARCHIVE_PARTS):
+            (root / f"{PNG_FOLDER}.part{number:02d}").write_bytes(file.read(size))
+    shutil.rmtree(loose)
 
 
 LAYOUT = Layout(
     count_images=_count_images,
     write_patient=_write_patient,
     write_tables=_write_tables,
-    entries=(PNG_FOLDER, JSON_FOLDER),
+    entries=(PNG_FOLDER, f"{PNG_FOLDER}.part[0-9][0-9]", f".{PNG_FOLDER}.unpacking", LOOSE_FOLDER, JSON_FOLDER),
 )

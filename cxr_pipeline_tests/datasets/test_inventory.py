@@ -9,7 +9,7 @@ from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.inventory import Inventory, fingerprint, take_inventory
 from cxr_pipeline.errors import SourceNotFoundError, TableError
 from cxr_pipeline.storage.lake import validate_table
-from cxr_pipeline.tables import RawTable
+from cxr_pipeline.tables.raw import RawTable
 from cxr_pipeline_tests.datasets.realdata import shared_folder
 from cxr_pipeline_tests.datasets.sources import NIH_ROWS, nih_row, write_chexpert, write_image, write_lines, write_nih
 

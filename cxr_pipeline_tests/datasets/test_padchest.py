@@ -13,7 +13,9 @@ from cxr_pipeline.datasets.padchest import (
     find_pixels,
     read_findings,
     read_images,
+    read_reports,
 )
+from cxr_pipeline.datasets.quality import judge_patients
 from cxr_pipeline.errors import SourceFormatError, SourceNotFoundError
 from cxr_pipeline_tests.datasets.padchest_rows import NAME, TABLE, padchest_row, published_padchest, write_padchest
 from cxr_pipeline_tests.datasets.sources import write_image
@@ -73,6 +75,18 @@ def test_age_is_the_difference_of_years_where_it_can_be(tmp_path, birth, years):
 
 
 @pytest.mark.parametrize(
+    ("birth", "year"), [("1929.0", 1929), ("1929", 1929), ("nan", None), ("None", None), ("", None)]
+)
+def test_birth_year_is_kept_as_stated(tmp_path, birth, year):
+    assert image_of(tmp_path, PatientBirth=birth)["birth_year"] == year
+
+
+@pytest.mark.parametrize(("method", "labeller"), [("Physician", "physician"), ("RNN_model", "program")])
+def test_image_says_who_labelled_it(tmp_path, method, labeller):
+    assert image_of(tmp_path, MethodLabel=method)["labelled_by"] == labeller
+
+
+@pytest.mark.parametrize(
     ("labels", "words"),
     [
         ("['normal']", ["normal"]),
@@ -127,6 +141,7 @@ def test_reader_tells_physicians_from_the_network(tmp_path):
         ({"PatientBirth": "1929.5"}, "'PatientBirth'"),
         ({"PatientID": "8.398604886942923e+38"}, "'PatientID'"),
         ({"StudyID": ""}, "'StudyID'"),
+        ({"StudyID": "12 34"}, "'StudyID'"),  # not what its image's name begins with
         ({"StudyDate": "2015-09-14"}, "'StudyDate_DICOM'"),
         ({"ImageID": "0/1_2.png"}, "'ImageID'"),
     ],
@@ -201,6 +216,23 @@ def test_published_images(published):
 
 
 @pytest.mark.realdata
+def test_published_patients_of_two_sexes_or_birth_years(published):
+    verdict = judge_patients(take_inventory(PADCHEST, published).table)
+    assert not verdict.passed
+    assert verdict.facts == {
+        "patients": 67_625,
+        "patients_with_two_sexes": 11,  # and one of F and O, which is null here
+        "patients_with_two_birth_years": 356,
+    }
+
+
+@pytest.mark.realdata
+def test_published_images_by_labeller(published):
+    counts = take_inventory(PADCHEST, published).table["labelled_by"].value_counts()
+    assert dict(counts.rows()) == {"program": 121_808, "physician": 39_053}
+
+
+@pytest.mark.realdata
 def test_published_findings(published):
     findings = read_findings(published).collect()
     counts = dict(findings["finding"].value_counts().rows())
@@ -221,3 +253,13 @@ def test_published_rows_that_can_be_used(published):
     excluded = findings.filter(pl.col("finding") == "exclude").select("image_id")
     usable = findings.filter(~pl.col("finding").is_in(says_nothing)).join(excluded, on="image_id", how="anti")
     assert usable["image_id"].n_unique() == 154_531
+
+
+def test_a_study_has_one_report_and_a_lost_one_is_left_out(tmp_path):
+    rows = [
+        padchest_row("1_a", StudyID="1", Report=" derram .\n sin cambi ."),
+        padchest_row("1_b", StudyID="1", Report=" derram .\n sin cambi ."),
+        padchest_row("2_a", StudyID="2", Report="nan"),
+    ]
+    reports = read_reports(write_padchest(tmp_path, rows)).collect()
+    assert reports.rows() == [("padchest/1", "informe", " derram .\n sin cambi .")]

@@ -12,10 +12,12 @@ def inventory(rows: int, *, is_phantom: bool = False, sexes: list[str | None] | 
         {
             "patient_id": [f"nih/{i}" for i in range(rows)],
             "sex": sexes or ["F"] * rows,
+            "birth_year": [None] * rows,
+            "official_split": [None] * rows,
             "is_present": [True] * rows,
             "is_phantom": [is_phantom] * rows,
         },
-        schema_overrides={"sex": pl.String},
+        schema_overrides={"sex": pl.String, "birth_year": pl.Int16, "official_split": pl.String},
     )
 
 
@@ -40,4 +42,21 @@ def test_missing_and_extra_files_are_counted():
 
 def test_patient_of_two_sexes_is_counted_and_an_unknown_sex_is_no_conflict():
     raw = inventory(4, sexes=["F", "M", "F", None]).with_columns(patient_id=pl.Series(["a", "a", "b", "b"]))
-    assert judge_patients(raw).facts == {"patients": 2, "patients_with_two_sexes": 1}
+    verdict = judge_patients(raw)
+    assert not verdict.passed
+    assert verdict.facts == {"patients": 2, "patients_with_two_sexes": 1, "patients_with_two_birth_years": 0}
+
+
+def test_patient_of_two_birth_years_is_counted_and_an_unknown_year_is_no_conflict():
+    raw = inventory(5).with_columns(
+        patient_id=pl.Series(["a", "a", "b", "b", "c"]),
+        birth_year=pl.Series([1930, 1931, 1950, None, 1960], dtype=pl.Int16),
+    )
+    verdict = judge_patients(raw)
+    assert not verdict.passed
+    assert verdict.facts == {"patients": 3, "patients_with_two_sexes": 0, "patients_with_two_birth_years": 1}
+
+
+def test_patients_without_conflict_pass():
+    raw = inventory(2).with_columns(patient_id=pl.lit("a"), birth_year=pl.lit(1930, pl.Int16))
+    assert judge_patients(raw).passed

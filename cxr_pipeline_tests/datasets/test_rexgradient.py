@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from cxr_pipeline.datasets.inventory import take_inventory
+from cxr_pipeline.datasets.inventory import fingerprint, take_inventory
 from cxr_pipeline.datasets.rexgradient import (
     REXGRADIENT,
     describe_layout,
@@ -14,6 +14,7 @@ from cxr_pipeline.datasets.rexgradient import (
     read_images,
     read_reports,
 )
+from cxr_pipeline.datasets.status import find_status
 from cxr_pipeline.errors import SourceFormatError, SourceNotFoundError
 from cxr_pipeline_tests.datasets.sources import write_image, write_lines
 
@@ -173,14 +174,40 @@ def test_inventory_joins_rows_and_files(tmp_path):
     assert take_inventory(REXGRADIENT, tmp_path).table["is_present"].to_list() == [False, True]
 
 
-def test_packed_pictures_are_to_be_unpacked(tmp_path):
+@pytest.mark.parametrize(
+    ("entries", "pictures"),
+    [
+        ([], "pictures in other folders, or none"),
+        (["deid_png.part00", "deid_png.part01"], "pictures packed in 2 parts"),
+        (["deid_png.part00", "deid_png/", ".deid_png.unpacking"], "pictures packed in 1 parts, unpacked to some point"),
+        (["deid_png.part00", "deid_png/"], "pictures unpacked, their 1 parts still there"),
+        (["deid_png/"], "pictures unpacked"),
+    ],
+)
+def test_layout_tells_packed_pictures_from_unpacked_ones(tmp_path, entries, pictures):
+    write_json(tmp_path, RECORD)
+    for entry in entries:
+        (tmp_path / entry).mkdir() if entry.endswith("/") else write_image(tmp_path / entry)
+    assert describe_layout(tmp_path).name == f"JSON of train; {pictures}"
+    is_told = "cxr sources unpack rexgradient" in find_metadata(tmp_path).missing.get("deid_png", "")
+    assert is_told == ("packed in" in pictures)
+
+
+def test_source_whose_parts_wait_is_packed_and_says_how_to_unpack(tmp_path):
     write_json(tmp_path, RECORD)
     write_image(tmp_path / "deid_png.part00")
-    assert "cat deid_png.part* | tar --zstd -xf -" in find_metadata(tmp_path).missing["deid_png"]
-    assert describe_layout(tmp_path).name == "JSON of train, pictures still packed"
+    status = find_status(REXGRADIENT, tmp_path)
+    assert (status.state, status.present) == ("packed", 0)
+    assert "cxr sources unpack rexgradient" in status.next_step
+
+
+def test_fingerprint_sees_parts_as_long_as_they_are_to_be_unpacked(tmp_path):
+    write_json(tmp_path, RECORD)
+    bare = fingerprint(REXGRADIENT, tmp_path)
+    write_image(tmp_path / "deid_png.part00")
+    assert fingerprint(REXGRADIENT, tmp_path) != bare
     (tmp_path / "deid_png").mkdir()
-    assert "deid_png" not in find_metadata(tmp_path).missing
-    assert describe_layout(tmp_path).name == "JSON of train"
+    assert fingerprint(REXGRADIENT, tmp_path) == bare
 
 
 @pytest.mark.parametrize(

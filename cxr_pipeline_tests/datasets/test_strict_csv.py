@@ -5,7 +5,8 @@ import gzip
 import polars as pl
 import pytest
 
-from cxr_pipeline.datasets.strict_csv import read_csv, read_lines, reading_once, recode, require_match
+from cxr_pipeline.datasets.strict_csv import decode, number_words, read_csv, reading_once, recode, require_match
+from cxr_pipeline.datasets.strict_text import read_lines
 from cxr_pipeline.errors import SourceFormatError
 
 PLAIN = b"id,label,value\n007,a,1.0\n008,,-1.0\n"
@@ -104,6 +105,43 @@ def test_coded_columns_come_as_their_codes(write):
 def test_cell_without_a_code_is_named(write):
     with pytest.raises(SourceFormatError, match=r"'value' holds '1\.0': expected '-1\.0'"):
         read_csv(write(PLAIN), ["value"], codes={"value": {"-1.0": -1}})
+
+
+REPEATING = b"id,label\n1,a\n2,\n3,b\n4,a\n"
+
+
+def test_repeating_column_has_the_cells_that_another_has(write):
+    plain, numbered = (read_csv(write(REPEATING), ["id", "label"], repeating=names) for names in ((), ("label",)))
+    assert isinstance(numbered.schema["label"], pl.Enum)
+    assert numbered.cast(pl.String).equals(plain)
+
+
+def test_each_different_cell_of_a_repeating_column_is_decoded_once(write):
+    frame = read_csv(write(REPEATING), ["id", "label"], repeating=("label",))
+    seen = []
+
+    def shout(cells):
+        seen.extend(cells)
+        return cells.str.to_uppercase()
+
+    decoded = decode(frame["label"], shout)
+    assert decoded.name == "label"
+    assert decoded.to_list() == ["A", "", "B", "A"] == decode(frame["label"].cast(pl.String), shout).to_list()
+    assert sorted(seen[:3]) == ["", "a", "b"]
+    assert seen[3:] == ["a", "", "b", "a"]
+
+
+@pytest.mark.parametrize("repeating", [(), ("label",)])
+def test_every_cell_that_does_not_match_is_counted(write, repeating):
+    path = write(REPEATING)
+    with pytest.raises(SourceFormatError, match="2 of 4 cells of 'label'"):
+        require_match(path, read_csv(path, ["label"], repeating=repeating), "label", "^b?$")
+
+
+def test_words_in_lists_are_numbered_in_order():
+    numbered = number_words(pl.Series([["mass", "edema"], [], ["mass"]]))
+    assert numbered.to_list() == [["mass", "edema"], [], ["mass"]]
+    assert numbered.dtype == pl.List(pl.Enum(["edema", "mass"]))
 
 
 def test_file_is_read_once_within_the_block_and_again_after_it(write):
