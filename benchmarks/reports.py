@@ -4,6 +4,7 @@ Needs the data files of torchxrayvision 1.5.7 (`make bench` installs them); negs
 (`pip install negspacy spacy`). F1 compares; reports per second are for one core and the machine decides them.
 """
 
+import resource
 import tarfile
 import tempfile
 import time
@@ -13,7 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from inputs.collections import unpack_published
 
+from cxr_pipeline.datasets import DATASETS
+from cxr_pipeline.labels.harmonize import label_table
+from cxr_pipeline.labels.report_agreement import pooled_kappa
+from cxr_pipeline.labels.report_crosscheck import crosscheck_labels
 from cxr_pipeline.labels.report_gold import ReportGold, flag_normal, read_gold, score_gold
 from cxr_pipeline.labels.report_lexicon import read_lexicon
 from cxr_pipeline.labels.report_text import normal_forms, split_sentences
@@ -21,6 +27,7 @@ from cxr_pipeline.labels.reports import label_reports
 from cxr_pipeline.pathologies import PATHOLOGIES
 
 STUDIES = 140_000  # as many as ReXGradient has for training
+WORST = 60_000  # of the worst case, so that it takes as long
 SUBSTRINGS = {name: name.replace("_", " ").lower() for name in PATHOLOGIES} | {"Infiltration": "infiltrat"}
 READ_SECTIONS = ("findings", "impression")
 
@@ -35,8 +42,10 @@ def main() -> None:
         time_and_score("negspacy, our mentions", gold, texts, lambda: label_by_negspacy(texts))
     else:
         print("negspacy is not installed: not compared")
-    time_many(texts, processes=1)
-    time_many(texts, processes=2)
+    crosscheck_padchest()
+    many = make_reports(texts)
+    time_many(f"{STUDIES:,} reports made of OpenI's halves", many)
+    time_many(f"{WORST:,} reports without a sentence twice", number_sentences(many).head(WORST))
 
 
 def time_and_score(
@@ -63,15 +72,56 @@ def time_and_score(
             print("    {:20s} n {:4d}  F1 {:.3f} [{:.3f}, {:.3f}]".format(*(0.0 if v is None else v for v in row)))
 
 
-def time_many(texts: pl.DataFrame, *, processes: int) -> None:
-    """Wall time for as many reports as ReXGradient has, each the first half of one real report and of another."""
+def crosscheck_padchest() -> None:
+    """Kappa of the Spanish lexicon with PadChest's own labels, per kind of labeller and class."""
+    with tempfile.TemporaryDirectory() as folder:
+        unpack_published(Path(folder))
+        source = DATASETS["padchest"]
+        labels = label_table(source, Path(folder) / "padchest").table
+        agreement = crosscheck_labels("padchest", source.read_reports(Path(folder) / "padchest").collect(), labels)
+    for (kind,), rows in agreement.group_by("theirs", maintain_order=True):
+        both, ours, theirs = (rows[name].sum() for name in ("both_positive", "ours_only", "theirs_only"))
+        print(f"padchest, {kind}: kappa {pooled_kappa(rows):.3f}, micro F1 {2 * both / (2 * both + ours + theirs):.3f}")
+        print("    " + ", ".join(f"{name} {kappa:.2f}" for name, kappa in rows.select("pathology", "kappa").rows()))
+
+
+def time_many(name: str, reports: pl.DataFrame) -> None:
+    """Seconds for `reports`, in one process and in two: wall time, and CPU time of this process and of its children.
+
+    Two processes help as far as the busier one has less to do than the single one had; wall time tells the same only
+    on a machine with two idle cores.
+    """
+    alone = None
+    for processes in (1, 2):
+        started, before = time.perf_counter(), cpu_seconds()
+        label_reports(reports, processes=processes)
+        seconds, (own, others) = time.perf_counter() - started, np.subtract(cpu_seconds(), before)
+        alone = alone or own
+        print(
+            f"{name}, {processes} processes: {seconds:.1f} s; CPU {own:.1f} s here and {others:.1f} s elsewhere, "
+            f"{reports.height / (own + others):,.0f} reports/s/core; the busier has {max(own, others) / alone:.2f} of "
+            "the work of one"
+        )
+
+
+def cpu_seconds() -> tuple[float, float]:
+    """Of this process, and of its children that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return used[0].ru_utime + used[0].ru_stime, used[1].ru_utime + used[1].ru_stime
+
+
+def make_reports(texts: pl.DataFrame) -> pl.DataFrame:
+    """As many as ReXGradient has, each the first half of one real report and of another."""
     first, second = np.random.default_rng(0).integers(texts.height, size=(2, STUDIES))
     half = texts.select(pl.col("text").str.slice(0, pl.col("text").str.len_chars() // 2)).to_series()
-    reports = pl.DataFrame({"text": half.gather(first) + ". " + half.gather(second)})
-    started = time.perf_counter()
-    label_reports(reports.with_columns(study_id=pl.int_range(pl.len()).cast(pl.String)), processes=processes)
-    seconds = time.perf_counter() - started
-    print(f"{STUDIES:,} reports ({reports['text'].n_unique():,} distinct), {processes} processes: {seconds:.1f} s")
+    made = pl.DataFrame({"text": half.gather(first) + ". " + half.gather(second)})
+    return made.select(pl.int_range(pl.len()).cast(pl.String).alias("study_id"), "text")
+
+
+def number_sentences(reports: pl.DataFrame) -> pl.DataFrame:
+    """The same with a word of its own in every sentence of a report: none is there twice, the worst case."""
+    word = pl.format(" q{}. ", pl.int_range(pl.len()))
+    return reports.with_columns((pl.col("text") + " ").str.replace_all(". ", word, literal=True))
 
 
 def label_by_substring(texts: pl.DataFrame) -> pl.DataFrame:

@@ -6,14 +6,20 @@ from typing import Annotated
 import polars as pl
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
+from cxr_pipeline.cli import steps
 from cxr_pipeline.datasets.strict_csv import read_csv
+from cxr_pipeline.labels.report_agreement import COUNTS
+from cxr_pipeline.labels.report_imports import compare_imported, keep_source, read_parquet, read_states
 from cxr_pipeline.labels.reports import Explanation, explain, label_reports
 from cxr_pipeline.pathologies import NEGATIVE, POSITIVE, UNCERTAIN
-from cxr_pipeline.storage.lake import write_table
-from cxr_pipeline.tables import ReportLabelTable
+from cxr_pipeline.settings import Settings
+from cxr_pipeline.storage.lake import validate_table, write_table
+from cxr_pipeline.tables.reports import ReportLabelTable
+
+Language = Annotated[str, typer.Option(help="Lexicon: en, or es for stems as PadChest publishes them")]
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -27,12 +33,14 @@ def reports() -> None:
 
 
 @app.command("explain")
-def explain_text(text: Annotated[str, typer.Argument(help="A report or a sentence, in quotes")]) -> None:
+def explain_text(
+    text: Annotated[str, typer.Argument(help="A report or a sentence, in quotes")], language: Language = "en"
+) -> None:
     """Show why: sections, mentions with the words that decided, and the state of each class.
 
     Example: `cxr reports explain "No effusion. Possible pneumonia."`
     """
-    found = explain(text)
+    found = explain(text, language)
     Console().print(colour_text(text, found))
     Console().print(mention_table(text, found))
     unread = [section.name for section in found.sections if not section.is_read]
@@ -45,16 +53,44 @@ def label_file(
     path: Annotated[Path, typer.Argument(help="CSV with the columns study_id and text", metavar="IN.csv")],
     out: Annotated[Path, typer.Option(help="Parquet to write: study_id and the 14 states")],
     processes: Annotated[int, typer.Option(min=1, help="Processes to share the work")] = 1,
+    language: Language = "en",
 ) -> None:
     """Label anyone's reports: 1 positive, 0 denied, -1 uncertain, null not mentioned.
 
     Example: `cxr reports label reports.csv --out states.parquet`
     """
     rows = read_csv(path, ["study_id", "text"])
-    states = label_reports(rows, processes=processes).states
+    states = label_reports(rows, language=language, processes=processes).states
     write_table(out, states, ReportLabelTable)
     Console().print(f"{states.height:,} studies -> {out}", soft_wrap=True)
     Console().print(state_counts(states))
+
+
+@app.command("compare")
+def compare_files(
+    path: Annotated[
+        Path,
+        typer.Argument(help="Parquet with the columns study_id, class, state and source", metavar="IMPORTED.parquet"),
+    ],
+    against: Annotated[
+        Path | None, typer.Option(help="Written by `cxr reports label`; default what the lake says of ReXGradient")
+    ] = None,
+    source: Annotated[str | None, typer.Option(help="Compare this source of the file only")] = None,
+) -> None:
+    """Compare what another labeler found (CheXbert, an LLM) with ours: a table per source of the file.
+
+    State is 1, 0, -1 or null: read, and not mentioned. A study that it did not read has no row.
+    Example: `cxr reports compare chexbert.parquet --against ours.parquet`
+    """
+    states = keep_source(path, read_states(path), source)
+    ours = read_labelled(against) if against else steps.report_states(Settings())
+    agreement = compare_imported("given", states, ours)
+    for (theirs,), rows in agreement.group_by("theirs", maintain_order=True):
+        read = states.filter(source=theirs)["study_id"].unique()
+        strangers = int((~read.is_in(ours["study_id"].implode())).sum())
+        Console().print(f"{theirs}: {len(read):,} studies, {strangers:,} of them not among ours and left out")
+        if rows["n"].sum():
+            Console().print(agreement_table(rows))
 
 
 def colour_text(text: str, found: Explanation) -> Text:
@@ -77,6 +113,20 @@ def mention_table(text: str, found: Explanation) -> Table:
     for pathology, value in found.states.items():
         if value is not None:
             table.add_row("report", pathology, "", Text(_WORDS[value], _STYLES[value]), "")
+    return table
+
+
+def read_labelled(path: Path) -> pl.DataFrame:
+    """What `cxr reports label` wrote; raises SourceFormatError or TableError when it is something else."""
+    return validate_table(read_parquet(path, ReportLabelTable.column_names()), ReportLabelTable)
+
+
+def agreement_table(agreement: pl.DataFrame) -> Table:
+    """One row per class of one pair of labelers."""
+    wide = (Column("class", no_wrap=True), *(Column(name.replace("_", " "), justify="right") for name in COUNTS))
+    table = Table(*wide, Column("n", justify="right"), Column("kappa", justify="right"), box=None)
+    for name, *counts, kappa in agreement.select("pathology", *COUNTS, "n", "kappa").iter_rows():
+        table.add_row(name, *(f"{count:,}" for count in counts), "n/a" if kappa is None else f"{kappa:.3f}")
     return table
 
 

@@ -12,7 +12,7 @@ import polars as pl
 from cxr_pipeline.datasets.strict_csv import read_csv, recode, require_match
 from cxr_pipeline.pathologies import NEGATIVE, POSITIVE
 from cxr_pipeline.storage.lake import validate_table
-from cxr_pipeline.tables import AdjudicatedTable
+from cxr_pipeline.tables.labels import AdjudicatedTable
 
 ADJUDICATED_FILE = "google2019_nih-chest-xray-labels.csv"  # as torchxrayvision ships it, plain or .gz
 

@@ -8,7 +8,7 @@ from cxr_pipeline.datasets.base import Dataset
 from cxr_pipeline.errors import TableError
 from cxr_pipeline.labels.mapping import read_mapping, term
 from cxr_pipeline.storage.lake import validate_table
-from cxr_pipeline.tables import BoxTable
+from cxr_pipeline.tables.labels import BoxTable
 
 
 def box_table(dataset: Dataset, root: Path) -> pl.DataFrame:

@@ -8,17 +8,18 @@ from cxr_pipeline.datasets.base import Dataset
 from cxr_pipeline.datasets.inventory import read_image_rows
 from cxr_pipeline.errors import TableError
 from cxr_pipeline.labels.harmonize import LabelResult, harmonize, label_table
+from cxr_pipeline.labels.labellers import keep_labellers
 from cxr_pipeline.labels.mapping import read_mapping
 from cxr_pipeline.labels.policy import DEFAULT_POLICY, LabelPolicy
+from cxr_pipeline.labels.report_imports import StatesFile, import_states
+from cxr_pipeline.labels.report_states import strongest_states
 from cxr_pipeline.labels.reports import described_studies, label_reports, lexicon_hash
 from cxr_pipeline.labels.statements import gather_findings
-from cxr_pipeline.pathologies import NEGATIVE, POSITIVE, UNCERTAIN
+from cxr_pipeline.pathologies import POSITIVE
 from cxr_pipeline.storage.lake import validate_table
-from cxr_pipeline.tables import ReportEvidenceTable
+from cxr_pipeline.tables.reports import ImportedStateTable, ReportEvidenceTable
 
 NOT_DESCRIBED = "(not described)"  # of a study whose report has no findings: its silence means nothing
-
-_STRENGTH = {NEGATIVE: 0, UNCERTAIN: 1, POSITIVE: 2}  # of what a report says twice, the stronger counts
 
 
 def is_reported(dataset: Dataset) -> bool:
@@ -26,11 +27,18 @@ def is_reported(dataset: Dataset) -> bool:
     return dataset.read_findings is None and dataset.read_reports is not None
 
 
-def label_source(dataset: Dataset, root: Path, policy: LabelPolicy = DEFAULT_POLICY) -> LabelResult:
-    """The harmonized labels of a source, from its own words or from its reports, whichever it has."""
-    if is_reported(dataset):
-        return label_from_reports(dataset, root, read_evidence(dataset, root), policy)
-    return label_table(dataset, root, policy)
+def label_source(
+    dataset: Dataset, root: Path, policy: LabelPolicy = DEFAULT_POLICY, *, states: StatesFile | None = None
+) -> LabelResult:
+    """The harmonized labels of a source, from its own words or from its reports, whichever it has.
+
+    `states` may hold what takes the place of our reading of the reports.
+    """
+    if not is_reported(dataset):
+        return keep_labellers(label_table(dataset, root, policy), policy)
+    imported = import_states(states, read_image_rows(dataset, root)["study_id"]).table if states else None
+    result = label_from_reports(dataset, root, read_evidence(dataset, root), policy, imported=imported)
+    return keep_labellers(result, policy)
 
 
 def read_evidence(dataset: Dataset, root: Path, *, processes: int = 1) -> pl.DataFrame:
@@ -45,35 +53,35 @@ def read_evidence(dataset: Dataset, root: Path, *, processes: int = 1) -> pl.Dat
 
 
 def label_from_reports(
-    dataset: Dataset, root: Path, evidence: pl.DataFrame, policy: LabelPolicy = DEFAULT_POLICY
+    dataset: Dataset,
+    root: Path,
+    evidence: pl.DataFrame,
+    policy: LabelPolicy = DEFAULT_POLICY,
+    *,
+    imported: pl.DataFrame | None = None,
 ) -> LabelResult:
     """The harmonized labels of every image of the source at `root`, each with the states of its study.
 
     A class that the report does not mention is absent where findings were written down at all, and unknown elsewhere.
+    `imported` (ImportedStateTable): its used rows, if any, take the place of `evidence`. A study without such a row
+    was not read: all its classes are unknown.
     """
     images = read_image_rows(dataset, root)
-    described = described_studies(_read_reports(dataset, root)).filter("is_described")
-    silent = images.filter(~pl.col("study_id").is_in(described["study_id"].implode()))
+    used = (ImportedStateTable.create_empty() if imported is None else imported).filter("is_used")
+    said = evidence if used.is_empty() else used
+    read = described_studies(_read_reports(dataset, root)).filter("is_described")["study_id"]
+    if used.height:
+        read = read.filter(read.is_in(used["study_id"].unique().implode()))
+    silent = images.filter(~pl.col("study_id").is_in(read.implode()))
+    states = strongest_states(said).rename({"pathology": "finding", "state": "value"})
     findings = pl.concat(
         [
-            images.select("image_id", "study_id").join(_states(evidence), on="study_id").drop("study_id"),
+            images.select("image_id", "study_id").join(states, on="study_id").drop("study_id"),
             silent.select("image_id", finding=pl.lit(NOT_DESCRIBED), value=pl.lit(POSITIVE, pl.Int8)),
         ]
     ).with_columns(reader=pl.lit(""))
     return harmonize(
         images, gather_findings(images, findings), read_mapping(dataset.name), unstated_is="negative", policy=policy
-    )
-
-
-def _states(evidence: pl.DataFrame) -> pl.DataFrame:
-    """`study_id finding value`: the strongest state of each class that a report speaks of."""
-    value = {strength: state for state, strength in _STRENGTH.items()}
-    strength = pl.col("state").replace_strict(_STRENGTH, return_dtype=pl.Int8)
-    spoken = evidence.drop_nulls("state").group_by("study_id", "pathology").agg(strength=strength.max())
-    return spoken.select(
-        "study_id",
-        finding=pl.col("pathology").cast(pl.String),
-        value=pl.col("strength").replace_strict(value, return_dtype=pl.Int8),
     )
 
 

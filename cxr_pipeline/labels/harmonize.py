@@ -23,7 +23,8 @@ from cxr_pipeline.labels.policy import DEFAULT_POLICY, LabelPolicy
 from cxr_pipeline.labels.statements import Statement, gather_columns, gather_findings, gather_votes
 from cxr_pipeline.labels.verdicts import Verdict, fill_cells, fill_shares, judge
 from cxr_pipeline.pathologies import PATHOLOGIES
-from cxr_pipeline.tables import ImageTable, LabelTable, MappingTable
+from cxr_pipeline.tables.labels import LabelTable, MappingTable
+from cxr_pipeline.tables.raw import ImageTable
 
 _UNMAPPED_SCHEMA = pl.Schema({"finding": pl.String, "count": pl.UInt32})
 

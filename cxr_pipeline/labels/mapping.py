@@ -10,7 +10,7 @@ from cxr_pipeline.datasets.strict_csv import read_csv
 from cxr_pipeline.errors import TableError
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.storage.lake import validate_table
-from cxr_pipeline.tables import MappingTable
+from cxr_pipeline.tables.labels import MappingTable
 
 _FOLDER = Path(__file__).parent / "mappings"
 _WITHOUT_PATHOLOGY = ("normal", "outside", "mutes", "voids")

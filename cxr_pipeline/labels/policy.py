@@ -31,6 +31,13 @@ class LabelPolicy(BaseModel):
         "sound, but a class with negatives and no positive in a source teaches the network to recognise the source: "
         "none by default",
     )
+    labelled_by: Literal["anyone", "physician"] = Field(
+        "anyone",
+        description="Whose labels count where a source says who read each image (PadChest: physicians 39,053, a "
+        "network that learned from them 121,808). physician: labels of a program become unknown, so that their images "
+        "leave the cohort. Default anyone: three quarters of PadChest would be lost, and the column labelled_by tells "
+        "them apart",
+    )
 
 
 DEFAULT_POLICY = LabelPolicy()

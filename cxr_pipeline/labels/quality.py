@@ -1,4 +1,4 @@
-"""What is odd about a label table: words without a meaning, classes nobody has, prevalences unlike the published."""
+"""What is odd about a label table: words without a meaning, classes nobody has, shares unlike the published."""
 
 from pathlib import Path
 
@@ -6,17 +6,20 @@ import polars as pl
 
 from cxr_pipeline.datasets.quality import Verdict
 from cxr_pipeline.datasets.strict_csv import read_csv
+from cxr_pipeline.labels.mapping import read_mapping
 from cxr_pipeline.labels.summary import count_labels
 
-# Counts of positives in the full public release under the mappings of this project, with the images they are of.
+# Counts of positive and of null cells in the full public release under the mappings and the default policy of this
+# project, with the images they are of.
 _PUBLISHED = Path(__file__).parent / "published.csv"
-_COLUMNS = ("dataset", "pathology", "positives", "images")
+_COUNTS = ("positives", "unknowns", "images")
 
-# A part of a release differs by chance, and a changed mapping by a little: both limits must be passed.
 MIN_REPORT_F1 = {"micro": 0.91, "macro": 0.88}  # below, a change of lexicon or rules has cost too much
 
+# A part of a release differs by chance, and a changed mapping by a little: a share must pass both limits to be unlike.
 MAX_STANDARD_ERRORS = 5.0
-MAX_RELATIVE_DEVIATION = 0.2
+MAX_RELATIVE_DEVIATION = 0.2  # of a prevalence, as classes are 0.2 to 40 % of the images
+MAX_UNKNOWN_DEVIATION = 0.05  # between shares of null, not in proportion to them: many published ones are 0
 
 
 def judge_words(unmapped: pl.DataFrame) -> Verdict:
@@ -44,6 +47,23 @@ def judge_prevalence(dataset: str, table: pl.DataFrame) -> Verdict:
     return Verdict(not unlike, {"classes_compared": compared.height, "classes_unlike": ", ".join(unlike)})
 
 
+def judge_unknown(dataset: str, table: pl.DataFrame) -> Verdict:
+    """Whether each class that the source has a word for is known of some image, and of about as many as published.
+
+    Phantoms are not compared with a release. For the published share of null see `compare_unknown`.
+    """
+    if table.is_empty():
+        return Verdict(True, {"release": "not used here"})
+    counts, published = count_labels(table), read_published(dataset)
+    has_word = pl.col("pathology").is_in(_classes_with_a_word(dataset))
+    silent = counts.filter(has_word, unknown=table.height)["pathology"].to_list()
+    compared = compare_unknown(table, published.clear() if table["is_phantom"].any() else published)
+    unlike = compared.filter("is_unlike")["pathology"].to_list()
+    shares = [f"{name} {count / table.height:.1%}" for name, count in counts.select("pathology", "unknown").rows()]
+    facts = {"classes_wholly_null": silent, "classes_unlike": unlike, "shares_of_null": shares}
+    return Verdict(not silent and not unlike, {name: ", ".join(words) for name, words in facts.items()})
+
+
 def judge_labeler(scores: pl.DataFrame) -> Verdict:
     """Whether the report labeler reaches MIN_REPORT_F1 on the reports of the official test list."""
     test = scores.filter(pl.col("reports") == "test", pl.col("pathology").is_in(list(MIN_REPORT_F1)))
@@ -54,28 +74,40 @@ def judge_labeler(scores: pl.DataFrame) -> Verdict:
 
 
 def read_published(dataset: str) -> pl.DataFrame:
-    """`pathology, positives, images` of the published release; empty where no public count is known."""
-    rows = read_csv(_PUBLISHED, _COLUMNS).filter(pl.col("dataset") == dataset)
-    return rows.select("pathology", pl.col("positives", "images").cast(pl.Int64))
+    """`pathology, positives, unknowns, images` of the published release; empty where no public count is known."""
+    rows = read_csv(_PUBLISHED, ("dataset", "pathology", *_COUNTS)).filter(pl.col("dataset") == dataset)
+    return rows.select("pathology", pl.col(_COUNTS).cast(pl.Int64))
 
 
 def compare_prevalence(table: pl.DataFrame, published: pl.DataFrame) -> pl.DataFrame:
-    """`pathology, share, published_share, is_unlike` for the classes with a published count.
+    """`pathology, share, published_share, is_unlike` of positives, for the classes with a published count.
 
     `is_unlike`: more than MAX_RELATIVE_DEVIATION and more than MAX_STANDARD_ERRORS of a binomial share away.
     """
-    expected = pl.col("published_share")
-    deviation = (pl.col("share") - expected).abs()
-    error = (expected * (1 - expected) / max(table.height, 1)).sqrt()
-    return (
-        count_labels(table)
-        .join(published, on="pathology")
-        .select(
-            "pathology",
-            share=pl.col("positive") / max(table.height, 1),
-            published_share=pl.col("positives") / pl.col("images"),
-        )
-        .with_columns(
-            is_unlike=(deviation > MAX_RELATIVE_DEVIATION * expected) & (deviation > MAX_STANDARD_ERRORS * error)
-        )
-    )
+    limit = MAX_RELATIVE_DEVIATION * pl.col("published_share")
+    return _compare(table, published, pl.col("positive"), pl.col("positives"), limit)
+
+
+def compare_unknown(table: pl.DataFrame, published: pl.DataFrame) -> pl.DataFrame:
+    """`pathology, share, published_share, is_unlike` of null cells, for the classes with a published count.
+
+    `is_unlike`: more than MAX_UNKNOWN_DEVIATION and more than MAX_STANDARD_ERRORS of a binomial share away.
+    """
+    return _compare(table, published, pl.col("unknown"), pl.col("unknowns"), pl.lit(MAX_UNKNOWN_DEVIATION))
+
+
+def _compare(
+    table: pl.DataFrame, published: pl.DataFrame, found: pl.Expr, expected: pl.Expr, limit: pl.Expr
+) -> pl.DataFrame:
+    """The share of `found` among the images of `table` beside that of `expected`; `limit` is of their difference."""
+    images = max(table.height, 1)
+    counts = count_labels(table).join(published, on="pathology")
+    shares = counts.select("pathology", share=found / images, published_share=expected / pl.col("images"))
+    share = pl.col("published_share")
+    deviation, error = (pl.col("share") - share).abs(), (share * (1 - share) / images).sqrt()
+    return shares.with_columns(is_unlike=(deviation > limit) & (deviation > MAX_STANDARD_ERRORS * error))
+
+
+def _classes_with_a_word(dataset: str) -> list[str]:
+    """Without those that only a wider word speaks of, or a further file of the source: these may well be null."""
+    return read_mapping(dataset).filter(rule="direct")["pathology"].cast(pl.String).to_list()

@@ -61,6 +61,7 @@ class Lexicon:
     vocabularies: Mapping[str, Vocabulary]  # in the order of PATHOLOGIES
     normal: tuple[NormalStatement, ...]
     cues: Mapping[str, PhraseSet]  # in the order of CUES
+    list_goes_on: PhraseSet  # behind a fresh start: it was none, the list of what is denied goes on
     sections: Mapping[str, bool]  # heading in lower case -> whether what stands under it counts
 
 
@@ -81,8 +82,8 @@ def parse_lexicon(text: str) -> Lexicon:
     except (tomllib.TOMLDecodeError, KeyError, TypeError, re.error) as error:
         raise TableError(
             f"The lexicon cannot be read ({error!r}). Expected a version, the tables sections, terms, normal, cues "
-            f"({', '.join(CUES)}) and findings (one per class, each with `mention` and `alternative_is`). Correct the "
-            "file in labels/lexicon."
+            f"({', '.join(CUES)}, list_goes_on) and findings (one per class, each with `mention` and "
+            "`alternative_is`). Correct the file in labels/lexicon."
         ) from error
 
 
@@ -97,6 +98,7 @@ def _compile(content: dict, digest: str) -> Lexicon:
         vocabularies={name: _vocabulary(content["findings"][name], terms) for name in PATHOLOGIES},
         normal=tuple(_normal_statement(entry, terms) for entry in content["normal"]),
         cues={kind: compile_phrases(content["cues"][kind], terms) for kind in CUES},
+        list_goes_on=compile_phrases(content["cues"]["list_goes_on"], terms),
         sections={**dict.fromkeys(sections["read"], True), **dict.fromkeys(sections["skip"], False)},
     )
 

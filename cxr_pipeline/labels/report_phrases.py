@@ -34,6 +34,7 @@ class _Part:
 
 
 _NOTHING: frozenset[str] = frozenset()
+_NO_PHRASES = PhraseSet(re.compile(r"(?!)"), _NOTHING)
 
 
 def compile_phrases(phrases: Iterable[str], terms: Mapping[str, str]) -> PhraseSet:
@@ -43,9 +44,12 @@ def compile_phrases(phrases: Iterable[str], terms: Mapping[str, str]) -> PhraseS
     times x, `<name>` the phrase of that name in `terms`. Nothing repeats without a bound, so that a match costs a
     bounded time at each place and the time is linear in the length of the text. Of phrases that begin at one place
     the one that is longer in the lexicon is tried first. Raises re.error when brackets do not match, KeyError for a
-    name that `terms` lacks.
+    name that `terms` lacks. No phrases make a set that finds nothing.
     """
-    whole = _choose([_parse(expand(phrase, terms)) for phrase in phrases])
+    parts = [_parse(expand(phrase, terms)) for phrase in phrases]
+    if not parts:
+        return _NO_PHRASES
+    whole = _choose(parts)
     return PhraseSet(re.compile(f"(?<= )(?:{whole.pattern})"), whole.anchors)
 
 

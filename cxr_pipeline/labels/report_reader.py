@@ -1,16 +1,13 @@
 """Reads whole reports: every mention in every section that counts. Without polars, so that a worker starts quickly."""
 
+from array import array
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from cxr_pipeline.labels.report_lexicon import Lexicon, read_lexicon
 from cxr_pipeline.labels.report_scope import Statement, read_sentence
 from cxr_pipeline.labels.report_text import BODY, split_sections, split_sentences
-
-EVIDENCE_COLUMNS = ("row", "pathology", "state", "start", "end", "cue", "section")
-
-_REMEMBERED_SENTENCES = 100_000
-_REMEMBERED_CHARACTERS = 500
 
 
 class Mention(NamedTuple):
@@ -26,54 +23,55 @@ class Mention(NamedTuple):
     section: str
 
 
-class SentenceReader:
-    """Reads sentences with one lexicon and remembers them: reports repeat themselves (half of OpenI's sentences)."""
-
-    def __init__(self, lexicon: Lexicon) -> None:
-        self.lexicon = lexicon
-        self._known: dict[str, list[Statement]] = {}
-
-    def read(self, sentence: str) -> list[Statement]:
-        known = self._known.get(sentence)
-        if known is not None:
-            return known
-        statements = read_sentence(sentence, self.lexicon)
-        if len(sentence) <= _REMEMBERED_CHARACTERS and len(self._known) < _REMEMBERED_SENTENCES:
-            self._known[sentence] = statements
-        return statements
+def _integers() -> "array[int]":
+    return array("i")
 
 
-def read_report(text: str, reader: SentenceReader, section: str = BODY) -> Iterator[Mention]:
-    """The mentions of one report, or of one section of it, in order of sentence."""
-    for part in split_sections(text, reader.lexicon.sections, section):
-        if not part.is_read:
-            continue
-        for offset, sentence in split_sentences(text, part.start, part.end):
-            for said in reader.read(sentence):
-                at = said.cue_start + offset if said.cue else 0
-                yield Mention(
-                    said.pathology,
-                    said.state,
-                    said.start + offset,
-                    said.end + offset,
-                    said.cue,
-                    at,
-                    at + len(said.cue),
-                    part.name,
-                )
+@dataclass(frozen=True)
+class Reading:
+    """What many texts say, by column: the sentences of the texts, and the statements of each different sentence.
 
-
-def read_texts(texts: Iterable[tuple[str, str]], language: str) -> dict[str, list]:
-    """Every mention in `texts` (section, text) by column, as EVIDENCE_COLUMNS: the unit of work of one process.
-
-    `row` is the position of the text. Columns of plain values travel between processes several times faster than
-    objects.
+    Reports repeat themselves (half of OpenI's sentences), so a sentence is read once and its statements are joined to
+    its places afterwards. Arrays travel between processes many times faster than one object per mention.
     """
-    reader = SentenceReader(read_lexicon(language))
-    columns: dict[str, list] = {name: [] for name in EVIDENCE_COLUMNS}
+
+    rows: "array[int]" = field(default_factory=_integers)  # of each sentence: the position of its text
+    offsets: "array[int]" = field(default_factory=_integers)  # its first character in the text
+    sections: list[str] = field(default_factory=list)
+    sentences: "array[int]" = field(default_factory=_integers)  # its number among the different ones
+    said_in: "array[int]" = field(default_factory=_integers)  # of each statement: the number of its sentence
+    statements: list[Statement] = field(default_factory=list)
+
+
+def read_report(text: str, lexicon: Lexicon, section: str = BODY) -> Iterator[Mention]:
+    """The mentions of one report, or of one section of it, in order of sentence."""
+    for name, offset, sentence in _find_sentences(text, lexicon, section):
+        for said in read_sentence(sentence, lexicon):
+            at = said.cue_start + offset if said.cue else 0
+            span = (said.start + offset, said.end + offset)
+            yield Mention(said.pathology, said.state, *span, said.cue, at, at + len(said.cue), name)
+
+
+def read_texts(texts: Iterable[tuple[str, str]], language: str) -> Reading:
+    """What `texts` (section, text) say: the unit of work of one process."""
+    lexicon = read_lexicon(language)
+    reading, numbers = Reading(), dict[str, int]()
     for row, (section, text) in enumerate(texts):
-        for mention in read_report(text, reader, section):
-            columns["row"].append(row)
-            for name in EVIDENCE_COLUMNS[1:]:
-                columns[name].append(getattr(mention, name))
-    return columns
+        for name, offset, sentence in _find_sentences(text, lexicon, section):
+            reading.rows.append(row)
+            reading.offsets.append(offset)
+            reading.sections.append(name)
+            reading.sentences.append(numbers.setdefault(sentence, len(numbers)))
+    for number, sentence in enumerate(numbers):
+        for said in read_sentence(sentence, lexicon):
+            reading.said_in.append(number)
+            reading.statements.append(said)
+    return reading
+
+
+def _find_sentences(text: str, lexicon: Lexicon, section: str) -> Iterator[tuple[str, int, str]]:
+    """Section, offset and text of each sentence that counts."""
+    for part in split_sections(text, lexicon.sections, section):
+        if part.is_read:
+            for offset, sentence in split_sentences(text, part.start, part.end):
+                yield part.name, offset, sentence

@@ -3,7 +3,6 @@
 In the line of NegEx and ConText (Chapman 2001, Harkema 2009) and of NegBio (Peng 2018); the words are in `lexicon/`.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,8 +16,8 @@ _NEGATION = ("negation_before", "negation_after")
 _BEFORE = ("negation_before", "uncertain_before", "aside")
 _AFTER = ("negation_after", "uncertain_after")
 _WEAK = ("alternative", "aside")  # only where no other cue reaches
+_PARTING = ("boundary", "fresh_start")  # scopes end here
 _REACH = {"uncertain_before": 20, "aside": 5, "negation_after": 14, "uncertain_after": 14, "alternative": 6}  # words
-_LIST_GOES_ON = re.compile(r" (?:or|nor) ")
 
 
 class Statement(NamedTuple):
@@ -98,7 +97,11 @@ def _find_names(text: str, vocabulary: Vocabulary) -> list[_Found]:
 
 
 def _find_cues(text: str, lexicon: Lexicon) -> list[_Found]:
-    return _keep_longest([cue for kind in CUES for cue in _find(lexicon.cues[kind], text, kind)])
+    """The cues of a sentence; a fresh start is none where its list goes on ("no mass, small nodule or effusion")."""
+    cues = _keep_longest([cue for kind in CUES for cue in _find(lexicon.cues[kind], text, kind)])
+    links = lexicon.list_goes_on.find(text) if any(cue.kind == "fresh_start" for cue in cues) else []
+    last = max((start for start, _ in links), default=-1)
+    return [cue for cue in cues if cue.kind != "fresh_start" or last < cue.start]
 
 
 def _find(phrases: PhraseSet | None, text: str, kind: str) -> list[_Found]:
@@ -148,14 +151,7 @@ def _reaches(text: str, cue: _Found, name: _Found, cues: list[_Found]) -> bool:
     if _words_between(text, cue, name) > _REACH.get(cue.kind, len(text)):
         return False
     gap = (cue.end, name.start) if is_before else (name.end, cue.start)
-    return not any(_parts(text, other) for other in cues if gap[0] <= other.start and other.end <= gap[1])
-
-
-def _parts(text: str, cue: _Found) -> bool:
-    """Whether scopes end at `cue`: at a boundary, and at a fresh start unless the list goes on behind it."""
-    if cue.kind == "fresh_start":
-        return not _LIST_GOES_ON.search(text, cue.start)
-    return cue.kind == "boundary"
+    return not any(other.kind in _PARTING for other in cues if gap[0] <= other.start and other.end <= gap[1])
 
 
 def _words_between(text: str, cue: _Found, name: _Found) -> int:

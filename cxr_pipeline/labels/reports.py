@@ -5,24 +5,24 @@ of an error. How well the labeler reads is measured by `report_scores.py`.
 """
 
 import hashlib
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 
+import numpy as np
 import polars as pl
 
 from cxr_pipeline.errors import TableError
 from cxr_pipeline.labels.report_lexicon import read_lexicon
-from cxr_pipeline.labels.report_reader import Mention, SentenceReader, read_report, read_texts
+from cxr_pipeline.labels.report_reader import Mention, Reading, read_report, read_texts
+from cxr_pipeline.labels.report_states import STRENGTH, spread_states
 from cxr_pipeline.labels.report_text import BODY, Section, split_sections
-from cxr_pipeline.pathologies import NEGATIVE, PATHOLOGIES, POSITIVE, UNCERTAIN
+from cxr_pipeline.pathologies import PATHOLOGIES
 
 LABELER_VERSION = "1"  # to be raised when the same lexicon comes to read the same text otherwise
 
-_STRENGTH = {NEGATIVE: 0, UNCERTAIN: 1, POSITIVE: 2}  # of what a report says twice, the stronger counts
-_TEXTS_PER_CHUNK = 10_000
+_FEWEST_TEXTS = 25_000  # a process for fewer takes longer to start than it saves
 _FINDINGS_SECTIONS = ("findings", BODY)
 _FEWEST_WORDS = 2
 _FOUND: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -33,6 +33,15 @@ _FOUND: dict[str, pl.DataType | type[pl.DataType]] = {
     "end": pl.Int32,
     "cue": pl.String,
     "section": pl.String,
+}
+_STATEMENT: dict[str, pl.DataType | type[pl.DataType]] = {
+    "pathology": pl.String,
+    "state": pl.Int8,
+    "start": pl.Int32,
+    "end": pl.Int32,
+    "cue": pl.String,
+    "cue_start": pl.Int32,
+    "cue_end": pl.Int32,
 }
 _EVIDENCE = ["study_id", "pathology", "state", "start", "end", "cue", "section"]
 
@@ -80,9 +89,9 @@ def label_reports(reports: pl.DataFrame, *, language: str = "en", processes: int
 def explain(text: str, language: str = "en") -> Explanation:
     """The sections of a report, its mentions in order of position, and the states that follow."""
     lexicon = read_lexicon(language)
-    mentions = sorted(read_report(text, SentenceReader(lexicon)), key=lambda mention: (mention.start, mention.end))
+    mentions = sorted(read_report(text, lexicon), key=lambda mention: (mention.start, mention.end))
     said = {name: [m.state for m in mentions if m.pathology == name and m.state is not None] for name in PATHOLOGIES}
-    states = {name: max(values, key=_STRENGTH.__getitem__, default=None) for name, values in said.items()}
+    states = {name: max(values, key=STRENGTH.__getitem__, default=None) for name, values in said.items()}
     return Explanation(split_sections(text, lexicon.sections), mentions, states)
 
 
@@ -124,38 +133,48 @@ def _as_texts(reports: pl.DataFrame) -> pl.DataFrame:
 
 
 def _read_all(distinct: pl.DataFrame, language: str, processes: int) -> pl.DataFrame:
+    """Every mention in the texts of `distinct`, in order of text; `row` is the position of the text."""
     read_lexicon(language)  # what is wrong with it is said here, not in a worker
     pairs = list(zip(distinct["section"], distinct["text"], strict=True))
-    chunks = [pairs[at : at + _TEXTS_PER_CHUNK] for at in range(0, len(pairs), _TEXTS_PER_CHUNK)]
-    read = _read_chunks(chunks, language, processes)
-    frames = [
-        pl.DataFrame(columns, schema=_FOUND).with_columns(pl.col("row") + at * _TEXTS_PER_CHUNK)
-        for at, columns in enumerate(read)
-    ]
+    share = max(-(-len(pairs) // processes), _FEWEST_TEXTS)
+    chunks = [pairs[at : at + share] for at in range(0, len(pairs), share)]
+    read = _read_chunks(chunks, language)
+    frames = [_as_mentions(reading).with_columns(pl.col("row") + at * share) for at, reading in enumerate(read)]
     return pl.concat(frames) if frames else pl.DataFrame(schema=_FOUND)
 
 
-def _read_chunks(chunks: list[list[tuple[str, str]]], language: str, processes: int) -> Iterator[dict[str, list]]:
+def _read_chunks(chunks: list[list[tuple[str, str]]], language: str) -> list[Reading]:
+    """One process for each chunk: the fewer there are, the fewer sentences are read twice."""
     read = partial(read_texts, language=language)
-    if processes == 1 or len(chunks) <= 1:
-        yield from map(read, chunks)
-        return
+    if len(chunks) <= 1:
+        return [read(chunk) for chunk in chunks]
     # Not forked: polars has threads, and a forked child may inherit their locks.
-    with ProcessPoolExecutor(min(processes, len(chunks)), mp_context=get_context("spawn")) as pool:
-        yield from pool.map(read, chunks)
+    with ProcessPoolExecutor(len(chunks) - 1, mp_context=get_context("spawn")) as pool:
+        elsewhere = pool.map(read, chunks[1:])
+        return [read(chunks[0]), *elsewhere]
+
+
+def _as_mentions(reading: Reading) -> pl.DataFrame:
+    """The statements of each sentence at each of its places; columns as `_FOUND`."""
+    places = pl.DataFrame(
+        {
+            "row": np.frombuffer(reading.rows, np.int32),
+            "offset": np.frombuffer(reading.offsets, np.int32),
+            "sentence": np.frombuffer(reading.sentences, np.int32),
+            "section": pl.Series(reading.sections, dtype=pl.String),
+        }
+    )
+    said = pl.DataFrame(reading.statements, schema=_STATEMENT, orient="row").with_columns(
+        sentence=np.frombuffer(reading.said_in, np.int32)
+    )
+    return (
+        places.join(said, on="sentence", maintain_order="left_right")
+        .with_columns(pl.col("start", "end") + pl.col("offset"))
+        .select(pl.col(name).cast(kind) for name, kind in _FOUND.items())
+    )
 
 
 def _combine(texts: pl.DataFrame, evidence: pl.DataFrame) -> pl.DataFrame:
     """One row per study: the strongest state of each class."""
-    strength = pl.col("state").replace_strict(_STRENGTH, return_dtype=pl.Int8)
-    state = {strong: value for value, strong in _STRENGTH.items()}
-    strongest = (
-        evidence.lazy()
-        .drop_nulls("state")
-        .select("study_row", pl.col("pathology").cast(pl.String), strength=strength)
-        .pivot("pathology", on_columns=PATHOLOGIES, index="study_row", values="strength", aggregate_function="max")
-        .with_columns(pl.col(PATHOLOGIES).replace_strict(state, return_dtype=pl.Int8))
-        .collect()
-    )
     studies = texts.select("study_row", "study_id").unique(maintain_order=True)
-    return studies.join(strongest, on="study_row", how="left", maintain_order="left").drop("study_row")
+    return spread_states(evidence, studies, by="study_row").drop("study_row")

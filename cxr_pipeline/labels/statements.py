@@ -12,7 +12,7 @@ import polars as pl
 
 from cxr_pipeline.errors import TableError
 from cxr_pipeline.pathologies import NEGATIVE, POSITIVE, UNCERTAIN
-from cxr_pipeline.tables import FindingTable
+from cxr_pipeline.tables.labels import FindingTable
 
 MINORITY = 2  # of several readers, half or fewer say so
 _VALUES = (UNCERTAIN, NEGATIVE, POSITIVE, MINORITY)
@@ -101,14 +101,19 @@ def _number_images(images: pl.DataFrame, findings: pl.DataFrame) -> pl.Series:
 
 
 def _number_words(words: pl.Series) -> tuple[list[str], pl.Series]:
-    """The different words, and the position of each of `words` among them."""
+    """The different words, and the position of each of `words` among them; a source may have numbered them itself."""
+    if isinstance(words.dtype, pl.Enum):
+        return words.dtype.categories.to_list(), words.to_physical()
     names = words.unique().cast(pl.String).sort()
     return names.to_list(), words.cast(pl.Enum(names)).to_physical()
 
 
 def _check(findings: pl.DataFrame) -> None:
     is_complete = pl.all_horizontal(pl.col(FindingTable.column_names()).is_not_null())
-    is_valid = is_complete & (pl.col("finding") != "") & pl.col("value").is_in([POSITIVE, NEGATIVE, UNCERTAIN])
+    words = findings["finding"].dtype
+    is_named = isinstance(words, pl.Enum) and "" not in words.categories
+    has_word = pl.lit(True) if is_named else pl.col("finding").cast(pl.String) != ""
+    is_valid = is_complete & has_word & pl.col("value").is_in([POSITIVE, NEGATIVE, UNCERTAIN])
     wrong = findings.select((~is_valid).sum()).item()
     if wrong:
         raise TableError(
@@ -119,7 +124,9 @@ def _check(findings: pl.DataFrame) -> None:
 
 def _split_column(word: str, cells: pl.Series) -> list[Statement]:
     values = cells.fill_null(_BLANK).to_numpy()
-    stated = [Statement(word, value, np.flatnonzero(values == value)) for value in (POSITIVE, NEGATIVE, UNCERTAIN)]
+    filled = np.flatnonzero(values != _BLANK)  # a quarter of CheXpert's cells
+    values = values[filled]
+    stated = [Statement(word, value, filled[values == value]) for value in (POSITIVE, NEGATIVE, UNCERTAIN)]
     others = len(cells) - cells.null_count() - sum(len(statement.rows) for statement in stated)
     if others:
         raise TableError(f"The column {word!r} holds {others} values other than 1, 0, -1 and null.")

@@ -7,9 +7,11 @@ from typer.testing import CliRunner
 
 from cxr_pipeline.cli.main import app
 from cxr_pipeline.cli.reports import colour_text
-from cxr_pipeline.errors import SourceFormatError
+from cxr_pipeline.datasets import DATASETS
+from cxr_pipeline.errors import SourceFormatError, TableError
 from cxr_pipeline.labels.reports import explain
 from cxr_pipeline.pathologies import PATHOLOGIES
+from cxr_pipeline.phantom.write import PhantomRequest, write_phantoms
 
 run = CliRunner().invoke
 
@@ -51,3 +53,69 @@ def test_missing_column_is_named_and_no_report_text_is_shown(tmp_path: Path):
             catch_exceptions=False,
         )
     assert "Secret" not in str(error.value)
+
+
+def write_states(path: Path, rows: list[tuple[str, str, int | None, str]]) -> Path:
+    kinds = {"study_id": pl.String, "class": pl.String, "state": pl.Int8, "source": pl.String}
+    pl.DataFrame(rows, schema=kinds, orient="row").write_parquet(path)
+    return path
+
+
+def test_compare_shows_where_two_labelers_agree(tmp_path: Path):
+    (tmp_path / "in.csv").write_text("study_id,text\n1,Cardiomegaly.\n2,No effusion.\n3,Cardiomegaly.\n")
+    ours = tmp_path / "ours.parquet"
+    assert run(app, ["reports", "label", str(tmp_path / "in.csv"), "--out", str(ours)]).exit_code == 0
+    said = [("1", "Cardiomegaly", 1, "chexbert"), ("2", "Cardiomegaly", None, "chexbert")]
+    said += [("3", "Cardiomegaly", 0, "chexbert"), ("9", "Mass", 1, "chexbert"), ("1", "Mass", 1, "llm")]
+    theirs = str(write_states(tmp_path / "theirs.parquet", said))
+    result = run(app, ["reports", "compare", theirs, "--against", str(ours)], env={"COLUMNS": "150"})
+    assert result.exit_code == 0, result.output
+    assert "chexbert: 4 studies, 1 of them not among ours" in result.output
+    assert "llm: 1 studies" in result.output
+    # One positive of both, one of ours alone, one of neither: kappa is 0.4.
+    assert ["Cardiomegaly", "1", "1", "0", "1", "3", "0.400"] in [line.split() for line in result.output.splitlines()]
+    one = run(app, ["reports", "compare", theirs, "--against", str(ours), "--source", "llm"]).output
+    assert "chexbert" not in one
+
+
+def test_compare_with_a_file_that_is_no_parquet_names_what_was_expected(tmp_path: Path):
+    theirs = str(write_states(tmp_path / "theirs.parquet", [("1", "Mass", 1, "llm")]))
+    (tmp_path / "in.csv").write_text("study_id,text\n1,Secret text.\n")
+    with pytest.raises(SourceFormatError, match="study_id, Atelectasis") as error:
+        run(app, ["reports", "compare", theirs, "--against", str(tmp_path / "in.csv")], catch_exceptions=False)
+    assert "Secret" not in str(error.value)
+
+
+def test_language_chooses_the_lexicon():
+    stems = "no apreci derram pleural ."
+    shown = run(app, ["reports", "explain", stems, "--language", "es"], env={"COLUMNS": "150"}).output
+    assert any("Effusion" in line and "negative" in line for line in shown.splitlines())
+    assert "Effusion" not in run(app, ["reports", "explain", stems]).output
+
+
+def test_compare_without_our_states_says_what_to_make_first(tmp_path: Path):
+    theirs = str(write_states(tmp_path / "theirs.parquet", [("1", "Mass", 1, "llm")]))
+    with pytest.raises(TableError, match="raw/rexgradient first"):
+        run(app, ["reports", "compare", theirs], env={"CXR_HOME": str(tmp_path / "home")}, catch_exceptions=False)
+
+
+def test_imported_states_reach_the_labels_from_the_command_line(tmp_path: Path):
+    home, root = tmp_path / "home", tmp_path / "rexgradient"
+    write_phantoms(PhantomRequest("rexgradient", patients=6, seed=3, size=48), root, workers=1)
+    studies = DATASETS["rexgradient"].read_images(root).select("study_id").unique(maintain_order=True).collect()
+    states = write_states(tmp_path / "llm.parquet", [(study, "Hernia", 1, "llm") for study in studies["study_id"]])
+    variables = {"CXR_HOME": str(home), "CXR_REXGRADIENT_ROOT": str(root), "CXR_REXGRADIENT_STATES": str(states)}
+    out = str(tmp_path / "labels.parquet")
+
+    def labels(**more: str) -> list[pl.DataFrame]:
+        """As the lake has them, and as `--out` writes them."""
+        for arguments in ([], ["--out", out]):
+            result = run(app, ["labels", "rexgradient", *arguments], env=variables | more)
+            assert result.exit_code == 0, result.output
+        return [pl.read_parquet(home / "lake" / "labels" / "rexgradient.parquet"), pl.read_parquet(out)]
+
+    compared, replaced = labels(), labels(CXR_REXGRADIENT_LABELER="llm")
+    assert all((table["Hernia"] != 1).any() for table in compared)
+    assert all((table["Hernia"] == 1).all() for table in replaced)
+    shown = run(app, ["reports", "compare", str(states)], env=variables).output
+    assert f"llm: {studies.height} studies, 0 of them" in shown

@@ -10,7 +10,8 @@ from cxr_pipeline.labels.mapping import check_mapping
 from cxr_pipeline.labels.policy import DEFAULT_POLICY, LabelPolicy
 from cxr_pipeline.labels.statements import gather_findings, gather_votes
 from cxr_pipeline.storage.lake import validate_table
-from cxr_pipeline.tables import ImageTable, LabelTable
+from cxr_pipeline.tables.labels import LabelTable
+from cxr_pipeline.tables.raw import ImageTable
 
 MAPPING = [
     ("nodule", "Nodule", "direct"),
@@ -43,6 +44,7 @@ def images_of(count):
         sex=pl.lit("F"),
         official_split=pl.lit(None, pl.String),
         is_phantom=pl.lit(value=True),
+        labelled_by=pl.lit(None, pl.String),
     )
     return validate_table(filled, ImageTable)
 

@@ -12,7 +12,7 @@ from cxr_pipeline.datasets.vindr import VINDR
 from cxr_pipeline.errors import TableError
 from cxr_pipeline.labels.boxes import box_table
 from cxr_pipeline.storage.lake import validate_table
-from cxr_pipeline.tables import BoxTable
+from cxr_pipeline.tables.labels import BoxTable
 from cxr_pipeline_tests.datasets.realdata import published_file, published_nih, shared_folder
 from cxr_pipeline_tests.datasets.sources import write_lines, write_nih
 from cxr_pipeline_tests.datasets.test_vindr import A, B, write_kaggle, write_physionet

@@ -11,7 +11,7 @@ from cxr_pipeline.labels.harmonize import LabelResult, label_table
 from cxr_pipeline.labels.policy import LabelPolicy
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.storage.lake import validate_table
-from cxr_pipeline.tables import LabelTable
+from cxr_pipeline.tables.labels import LabelTable
 from cxr_pipeline_tests.datasets.sources import chexpert_row, nih_row, write_chexpert, write_nih
 from cxr_pipeline_tests.labels.cases import cell, harmonized, harmonized_votes
 

@@ -8,7 +8,7 @@ from cxr_pipeline.errors import TableError
 from cxr_pipeline.labels.mapping import Meaning, check_mapping, interpret, read_mapping, term
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.storage.lake import validate_table
-from cxr_pipeline.tables import MappingTable
+from cxr_pipeline.tables.labels import MappingTable
 from cxr_pipeline_tests.datasets.sources import CHEXPERT_FINDINGS
 
 

@@ -7,7 +7,7 @@ from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.labels.harmonize import label_table
 from cxr_pipeline.labels.mapping import read_mapping
 from cxr_pipeline.pathologies import PATHOLOGIES
-from cxr_pipeline.tables import FRONTAL_VIEWS
+from cxr_pipeline.tables.raw import FRONTAL_VIEWS
 from cxr_pipeline_tests.datasets.padchest_rows import padchest_row, published_padchest, write_padchest
 
 IMAGES, USABLE = 160_861, 154_531

@@ -38,6 +38,7 @@ def test_an_unknown_language_names_the_known_ones():
         ('mention = ["consolidat*"]', "mention = 3"),
         ("[cues]", "[cue]"),
         ("[sections]", "[sections"),
+        ("list_goes_on = ", "list_goes = "),
     ],
 )
 def test_a_broken_lexicon_is_a_table_error(old, new):

@@ -102,3 +102,7 @@ def test_what_is_found_lies_between_blanks(text):
     normal = " " + " ".join(text.split()) + " "
     for start, end in compile_phrases(["a*", "b [,] (a | b)~2"], {}).find(normal):
         assert normal[start - 1] == " " == normal[end - 1]
+
+
+def test_no_phrases_find_nothing():
+    assert compile_phrases([], {}).find(" no mass ") == []

@@ -189,7 +189,7 @@ def test_a_frame_is_labelled_as_each_of_its_texts():
 def test_processes_change_nothing(monkeypatch):
     reports = frame(*SENTENCES)
     alone = label_reports(reports)
-    monkeypatch.setattr(module, "_TEXTS_PER_CHUNK", 60)
+    monkeypatch.setattr(module, "_FEWEST_TEXTS", 60)
     shared = label_reports(reports, processes=2)
     assert shared.states.equals(alone.states)
     assert shared.evidence.equals(alone.evidence)

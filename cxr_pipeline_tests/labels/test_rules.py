@@ -9,7 +9,7 @@ from cxr_pipeline.labels.policy import LabelPolicy
 from cxr_pipeline.labels.statements import gather_columns, gather_findings, gather_votes
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.storage.lake import validate_table
-from cxr_pipeline.tables import LabelTable
+from cxr_pipeline.tables.labels import LabelTable
 from cxr_pipeline_tests.labels.cases import MAPPING, findings_of, images_of, small_mapping
 
 IMAGES = 4

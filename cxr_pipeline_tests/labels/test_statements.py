@@ -23,6 +23,20 @@ def test_rows_are_gathered_by_word_and_value_in_any_order():
     }
 
 
+def test_words_that_a_source_has_numbered_are_gathered_alike():
+    findings = findings_of((0, "nodule", 1), (0, "mass", 1), (1, "mass", -1))
+    numbered = findings.with_columns(pl.col("finding").cast(pl.Enum(["nodule", "never said", "mass"])))
+    assert said(gather_findings(images_of(2), numbered)) == said(gather_findings(images_of(2), findings))
+
+
+@pytest.mark.parametrize("kind", [pl.String(), pl.Enum(["", "mass"])])
+def test_finding_without_a_word_is_refused(kind):
+    findings = pl.DataFrame({"image_id": ["a"] * 2, "finding": ["", "mass"], "value": [1, 1], "reader": ["", ""]})
+    numbered = findings.with_columns(pl.col("finding").cast(kind), pl.col("value").cast(pl.Int8))
+    with pytest.raises(TableError, match="FindingTable: 1 of 2 findings"):
+        gather_findings(images_of(1), numbered)
+
+
 def test_columns_are_gathered_by_word_and_value():
     frame = pl.DataFrame(
         {"mass": [1, None, 0, 1], "nodule": [None] * 4}, schema=dict.fromkeys(["mass", "nodule"], pl.Int8)
