@@ -1,6 +1,6 @@
-"""From the bytes of a DICOM file to its pixel values and the two of them that are shown black and white.
+"""From the bytes of a DICOM file to its exposure. What is read of the header, and which files are refused, is here.
 
-Follows DICOM PS3.3 C.11.1 (modality LUT, rescale) and C.11.2 (VOI LUT, window). Resizing does not live here (`pixels`).
+The pixel data are decoded in `dicom_frames`, what is black and white is decided in `dicom_display`.
 """
 
 import io
@@ -8,73 +8,78 @@ import math
 import struct
 import warnings
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 import pydicom
 from PIL import Image
+from pydicom.dataset import FileMetaDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.pixels import get_decoder
-from pydicom.uid import JPEGExtended12Bit, RLELossless
+from pydicom.filereader import read_dataset
+from pydicom.tag import BaseTag, Tag
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from cxr_pipeline.errors import ImageError
+from cxr_pipeline.images.dicom_display import has_padding, is_linear, show, show_linear
+from cxr_pipeline.images.dicom_frames import DEPTHS, decode_pixels
+from cxr_pipeline.images.exposure import MAX_SOURCE_PIXELS, Exposure, Plane, check_decoded, check_shape
 
-# Nothing else is parsed: the tags that name a patient stay bytes.
-_TAGS = [
-    "BitsAllocated", "BitsStored", "Columns", "HighBit", "ModalityLUTSequence", "NumberOfFrames",
-    "PhotometricInterpretation", "PixelData", "PixelPaddingRangeLimit", "PixelPaddingValue", "PixelRepresentation",
-    "PlanarConfiguration", "RescaleIntercept", "RescaleSlope", "Rows", "SamplesPerPixel", "VOILUTFunction",
-    "VOILUTSequence", "WindowCenter", "WindowWidth",
+MODALITIES = ("", "CR", "DX", "DR", "RG", "RF", "XA", "OT")  # plain radiography, and what such files are filed under
+# Defined terms of PS3.16 table L-1 that name no part of the chest, and what hospitals write for them. A deny list:
+# the tag is often absent, and misspelt where it speaks of the chest.
+OTHER_BODY_PARTS = frozenset({
+    "ABDOMEN", "ABDOMENPELVIS", "ANKLE", "ARM", "BREAST", "CALCANEUS", "COCCYX", "CSPINE", "ELBOW", "EXTREMITY",
+    "FEMUR", "FINGER", "FOOT", "FOREARM", "HAND", "HEAD", "HIP", "HUMERUS", "JAW", "KNEE", "KUB", "LEG",
+    "LOWEREXTREMITY", "LSPINE", "MANDIBLE", "MAXILLA", "NOSE", "ORBIT", "PATELLA", "PELVIS", "RADIUS", "SINUS",
+    "SKULL", "SSPINE", "TIBIA", "TIBIAFIBULA", "TOE", "ULNA", "UPPEREXTREMITY", "WRIST", "ZYGOMA",
+})  # fmt: skip
+SPACING_TOLERANCE = 0.01  # spacings nearer than that are square pixels, written with few digits
+
+_TAGS: list[BaseTag | int] = [
+    Tag(keyword)
+    for keyword in (
+        "BitsAllocated", "BitsStored", "BodyPartExamined", "Columns", "HighBit", "ImagerPixelSpacing", "Modality",
+        "ModalityLUTSequence", "NumberOfFrames", "PhotometricInterpretation", "PixelAspectRatio",
+        "PixelPaddingRangeLimit", "PixelPaddingValue", "PixelRepresentation", "PixelSpacing", "RescaleIntercept",
+        "RescaleSlope", "Rows", "SamplesPerPixel", "VOILUTFunction", "VOILUTSequence", "WindowCenter", "WindowWidth",
+    )
 ]  # fmt: skip
-# What pydicom and the decoders behind it raise for damaged files; none of them has an error class of its own.
+_PIXEL_DATA = 0x7FE00010
+_PREAMBLE, _MAGIC = 128, b"DICM"
+_MAX_INFLATED = 4 * MAX_SOURCE_PIXELS
+_SHOWN = ("MONOCHROME1", "MONOCHROME2")  # low values white, low values black
+# What pydicom and the decoders behind it raise for damaged files; they have no error class in common.
 _DAMAGE = (
     ArithmeticError, AssertionError, AttributeError, BytesLengthException, EOFError, Image.DecompressionBombError,
-    InvalidDicomError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError, struct.error, zlib.error,
+    InvalidDicomError, LookupError, MemoryError, OSError, RuntimeError, SyntaxError, TypeError, ValueError,
+    struct.error, zlib.error,
 )  # fmt: skip
-_SHOWN = ("MONOCHROME1", "MONOCHROME2")  # low values white, low values black
-_SAMPLED_SIDE = 512  # pixels of each side that percentiles are taken from, at least
-
-CheckShape = Callable[[int, int], None]
 
 
-@dataclass(frozen=True)
-class Exposure:
-    """The values of a file, [height, width] uint8, uint16, int16 or float32, and how they are meant to be shown."""
+class DicomFile(NamedTuple):
+    """The tags of _TAGS, and the bytes from the pixel data element on. No tag that names a patient is parsed."""
 
-    values: npt.NDArray[Any]
-    black: float  # this value and those beyond it are black
-    white: float  # may be below `black`: MONOCHROME1 shows low values white
-    mode: str  # "DICOM12-MONOCHROME1": bits stored, photometric interpretation
+    header: pydicom.Dataset
+    element: memoryview
 
 
 def is_dicom(data: bytes) -> bool:
     """Whether `data` has the magic word of a DICOM file, after its preamble of 128 bytes."""
-    return data[128:132] == b"DICM"
+    return data[_PREAMBLE : _PREAMBLE + len(_MAGIC)] == _MAGIC
 
 
-def decode_dicom(data: bytes, *, check_shape: CheckShape, percentiles: tuple[float, float]) -> Exposure:
-    """Decodes a DICOM file with one grey frame: uncompressed, RLE, JPEG (8 bit) or JPEG 2000.
+def decode_dicom(data: bytes, *, stored_side: int | None) -> Exposure:
+    """Decodes a DICOM file with one grey frame of 8 or 16 allocated bits, in any compression of `dicom_frames`.
 
-    What is black and white is said by the first VOI LUT, else by the first window; where the file has neither,
-    8-bit values are shown as they are and others between `percentiles`. MONOCHROME1 is inverted here, once, by
-    exchanging the two (a Presentation LUT Shape of INVERSE says the same again). Padding becomes black.
-    `check_shape(height, width)` runs before the pixels are decoded.
+    `stored_side` is the long side, pixels, that it will be resized to: where the values are shown linearly, which is
+    when it makes no difference, no more of a frame is decoded than that asks for; None decodes every pixel.
 
-    Raises ImageError whose `reason` is not_an_image (no pixels), truncated, damaged, blank, or unsupported (colour,
-    several frames, another compression), or as `check_shape` does.
+    Raises ImageError whose `reason` is not_an_image (no pixels), not_radiograph, not_chest, truncated, damaged, blank,
+    or unsupported (colour, several frames, another compression), or as `check_shape` does.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they quote values of the file
-            header = pydicom.dcmread(io.BytesIO(data), specific_tags=_TAGS, stop_before_pixels=True)
-            _check_kind(header)
-            check_shape(header.Rows, header.Columns)
-            whole = pydicom.dcmread(io.BytesIO(data), specific_tags=_TAGS)
-            _check_length(whole)
-            return _expose(whole, percentiles)
+            return _decode(_read(data), stored_side)
     except _DAMAGE as error:
         # `from None`: the cause may quote values of the file.
         raise ImageError(
@@ -82,150 +87,95 @@ def decode_dicom(data: bytes, *, check_shape: CheckShape, percentiles: tuple[flo
         ) from None
 
 
+def _read(data: bytes) -> DicomFile:
+    """Stops before the pixels, which are never copied."""
+    buffer = io.BytesIO(data)
+    buffer.seek(_PREAMBLE + len(_MAGIC))
+    meta = FileMetaDataset(read_dataset(buffer, False, True, stop_when=lambda tag, *_: tag.group != 2))
+    if "TransferSyntaxUID" not in meta:
+        raise ImageError("not_an_image", "The DICOM file names no transfer syntax, expected an image. Replace it.")
+    syntax = meta.TransferSyntaxUID
+    if syntax == DeflatedExplicitVRLittleEndian:
+        data = _inflate(data[buffer.tell() :])
+        buffer = io.BytesIO(data)
+    header = read_dataset(
+        buffer, syntax.is_implicit_VR, syntax.is_little_endian, stop_when=_is_at_pixels, specific_tags=_TAGS
+    )
+    header.file_meta = meta
+    return DicomFile(header, memoryview(data)[buffer.tell() :])
+
+
+def _is_at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
+    return tag >= _PIXEL_DATA
+
+
+def _inflate(data: bytes) -> bytes:
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflated = inflater.decompress(data, _MAX_INFLATED)
+    if inflater.unconsumed_tail:
+        raise ImageError("too_large", f"The DICOM file inflates to more than {_MAX_INFLATED} bytes. Replace it.")
+    if not inflater.eof:
+        raise ImageError("truncated", "The DICOM file ends within its deflated part. Fetch it again.")
+    return inflated
+
+
+def _decode(file: DicomFile, stored_side: int | None) -> Exposure:
+    header = file.header
+    _check_kind(header)
+    aspect = _pixel_aspect(header)
+    check_shape(header.Rows, header.Columns, pixel_aspect=aspect)
+    plane = _decode_plane(file, stored_side if is_linear(header) and aspect == 1 else None)
+    is_padded = has_padding(header, plane.values)
+    if is_padded and plane.factor > 1:  # padding must not be averaged with what the detector saw
+        plane = _decode_plane(file, None)
+    shown = show(header, plane) if is_padded or not is_linear(header) else show_linear(header, plane)
+    return Exposure(
+        plane=shown.plane,
+        height=header.Rows,
+        width=header.Columns,
+        bit_depth=header.BitsStored,
+        photometric=header.PhotometricInterpretation,
+        mode=f"DICOM{header.BitsStored}-{header.PhotometricInterpretation}",
+        window=shown.window,
+        is_inverted=shown.is_inverted,
+        pixel_aspect=aspect,
+    )
+
+
+def _decode_plane(file: DicomFile, stored_side: int | None) -> Plane:
+    plane = decode_pixels(file.header, file.element, stored_side=stored_side)
+    return check_decoded(plane, file.header.Rows, file.header.Columns)
+
+
 def _check_kind(header: pydicom.Dataset) -> None:
     if "Rows" not in header:
         raise ImageError("not_an_image", "The DICOM file describes no picture, expected an image. Replace it.")
+    modality = _word(header.get("Modality"))
+    if modality not in MODALITIES:
+        raise ImageError("not_radiograph", f"The modality is {modality[:16]}, expected {', '.join(MODALITIES[1:])}.")
+    if _word(header.get("BodyPartExamined")) in OTHER_BODY_PARTS:
+        raise ImageError("not_chest", "The DICOM header names another part of the body than the chest. Leave it out.")
     frames, shown = int(header.get("NumberOfFrames") or 1), header.PhotometricInterpretation
     if shown not in _SHOWN or frames != 1:
         raise ImageError(
             "unsupported", f"The DICOM file has {frames} frames of {shown}, expected one of {' or '.join(_SHOWN)}."
         )
-    if not _can_decode(header):
-        name = header.file_meta.TransferSyntaxUID.name
-        raise ImageError("unsupported", f"The pixels are compressed as {name}, expected JPEG 2000, JPEG, RLE or none.")
+    if header.BitsAllocated not in DEPTHS or not 1 <= header.BitsStored <= header.BitsAllocated:
+        found = f"{header.BitsStored} of {header.BitsAllocated} bits"
+        raise ImageError("unsupported", f"The DICOM file stores {found}, expected at most 16 of 8 or 16.")
 
 
-def _check_length(whole: pydicom.Dataset) -> None:
-    """Of a file that ends within compressed pixels pydicom gives an empty data set, of others what there is."""
-    if "Rows" not in whole:
-        raise ImageError("truncated", "The DICOM file ends within its compressed pixels. Fetch it again.")
-    if "PixelData" not in whole:
-        raise ImageError("not_an_image", "The DICOM file describes a picture but holds no pixels. Replace it.")
-    found, expected = len(whole.PixelData), whole.Rows * whole.Columns * whole.BitsAllocated // 8
-    if found < expected and not whole.file_meta.TransferSyntaxUID.is_compressed:
-        raise ImageError("truncated", f"The DICOM file has {found} of {expected} bytes of pixels. Fetch it again.")
+def _word(value: object) -> str:
+    return "".join(character for character in str(value or "").upper() if character.isalnum())
 
 
-def _can_decode(header: pydicom.Dataset) -> bool:
-    syntax = header.file_meta.TransferSyntaxUID
-    if syntax == JPEGExtended12Bit and header.BitsStored > 8:
-        return False  # libjpeg reads 8 bits
-    try:
-        return get_decoder(syntax).is_available
-    except NotImplementedError:
-        return False
-
-
-def _expose(header: pydicom.Dataset, percentiles: tuple[float, float]) -> Exposure:
-    stored = _stored_values(header)
-    is_padding = _find_padding(header, stored)
-    values, window = _apply_luts(header, stored)
-    black, white = window or _default_window(header, values, is_padding, percentiles)
-    if header.PhotometricInterpretation == "MONOCHROME1":
-        black, white = white, black
-    values = _in_resizable_type(values)
-    if is_padding is not None:
-        limits = np.iinfo(values.dtype) if values.dtype.kind in "iu" else np.finfo(values.dtype)
-        values = np.where(is_padding, np.clip(round(black), limits.min, limits.max).astype(values.dtype), values)
-    return Exposure(values, black, white, f"DICOM{header.BitsStored}-{header.PhotometricInterpretation}")
-
-
-def _stored_values(header: pydicom.Dataset) -> npt.NDArray[Any]:
-    """The decoded values; bits that the file does not count as stored (old overlays) are cleared."""
-    values = header.pixel_array
-    if values.shape != (header.Rows, header.Columns):
-        raise ValueError(f"{values.shape} pixels in place of {header.Rows} x {header.Columns}")
-    spare, highest = header.BitsAllocated - header.BitsStored, header.get("HighBit", header.BitsStored - 1)
-    syntax = header.file_meta.TransferSyntaxUID
-    if spare <= 0 or (syntax.is_compressed and syntax != RLELossless):
-        return values
-    return (values << (header.BitsAllocated - 1 - highest)) >> spare  # keeps the sign of signed values
-
-
-def _find_padding(header: pydicom.Dataset, stored: npt.NDArray[Any]) -> npt.NDArray[np.bool_] | None:
-    """Where the detector saw nothing (PS3.3 C.7.5.1.1.2); None where the file names no such value."""
-    value = _number(header, "PixelPaddingValue")
-    if value is None:
-        return None
-    limit = _number(header, "PixelPaddingRangeLimit")
-    low, high = sorted((value, value if limit is None else limit))
-    return (stored >= low) & (stored <= high)
-
-
-def _apply_luts(
-    header: pydicom.Dataset, stored: npt.NDArray[Any]
-) -> tuple[npt.NDArray[Any], tuple[float, float] | None]:
-    """The values after whatever table the file has, and the window in their unit; None where the file names none.
-
-    A linear window on a linear rescale is moved to the stored values, which spares a full-size copy in floats.
-    """
-    values, slope, intercept = (
-        stored,
-        _number(header, "RescaleSlope") or 1.0,
-        _number(header, "RescaleIntercept") or 0.0,
-    )
-    if header.get("ModalityLUTSequence"):
-        values, slope, intercept = _look_up(header, stored, header.ModalityLUTSequence[0])[0], 1.0, 0.0
-    if header.get("VOILUTSequence"):
-        rescaled = values if (slope, intercept) == (1.0, 0.0) else np.rint(values * slope + intercept)
-        return _look_up(header, rescaled, header.VOILUTSequence[0])
-    centre, width = _number(header, "WindowCenter"), _number(header, "WindowWidth")
-    if centre is None or width is None or width <= 1:  # a window of one value would leave no greys
-        return values, None
-    function = str(header.get("VOILUTFunction") or "LINEAR").upper()
-    if function == "SIGMOID":  # C.11.2.1.3.1
-        share = 1 / (1 + np.exp(-4 * (values.astype(np.float32) * slope + intercept - centre) / width))
-        return np.rint(share * 65535).astype(np.uint16), (0.0, 65535.0)
-    if function == "LINEAR":  # C.11.2.1.2.1: counts whole values; LINEAR_EXACT does not
-        centre, width = centre - 0.5, width - 1
-    return values, ((centre - width / 2 - intercept) / slope, (centre + width / 2 - intercept) / slope)
-
-
-def _look_up(
-    header: pydicom.Dataset, values: npt.NDArray[Any], item: pydicom.Dataset
-) -> tuple[npt.NDArray[np.uint16], tuple[float, float]]:
-    """`values` through one LUT, and the nominal range of its entries; values beyond its ends get the entry there.
-
-    pydicom's `apply_voi` is not used: it cuts the index to 8 bits where the entries have 8.
-    """
-    entries, first, bits = (int(number) for number in item.LUTDescriptor)
-    table = item.LUTData
-    if isinstance(table, bytes):
-        order = "<" if header.file_meta.TransferSyntaxUID.is_little_endian else ">"
-        table = np.frombuffer(table, f"{order}u2" if len(table) >= 2 * (entries or 2**16) else "u1")
-    table = np.asarray(table, dtype=np.uint16)[: entries or 2**16]
-    index = np.clip(values.astype(np.int32) - first, 0, len(table) - 1)
-    return table[index], (0.0, float(2**bits - 1))
-
-
-def _default_window(
-    header: pydicom.Dataset,
-    values: npt.NDArray[Any],
-    is_padding: npt.NDArray[np.bool_] | None,
-    percentiles: tuple[float, float],
-) -> tuple[float, float]:
-    if values.dtype == np.uint8 and header.BitsStored == 8:
-        return 0.0, 255.0
-    step = max(1, min(values.shape) // _SAMPLED_SIDE)
-    sample = values[::step, ::step]
-    if is_padding is not None:
-        sample = sample[~is_padding[::step, ::step]]
-    black, white = np.percentile(sample, percentiles) if sample.size else (0.0, 0.0)
-    if black == white:
-        raise ImageError("blank", "All pixels of the DICOM file but padding have one value. Replace the image.")
-    return float(black), float(white)
-
-
-def _in_resizable_type(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """OpenCV resizes these types; others (8-bit signed, 32-bit) become floats."""
-    return values if values.dtype in (np.uint8, np.uint16, np.int16) else values.astype(np.float32)
-
-
-def _number(header: pydicom.Dataset, keyword: str) -> float | None:
-    """The first value of a tag; None where it is absent, empty or no number."""
-    value = header.get(keyword)
-    if isinstance(value, pydicom.multival.MultiValue):
-        value = value[0] if value else None
-    if value is None or value == "":
-        return None
-    return float(value) if math.isfinite(value) else None
+def _pixel_aspect(header: pydicom.Dataset) -> float:
+    """Height over width of a pixel: PixelAspectRatio (PS3.3 C.7.6.3.1.7), else the spacings at detector or patient."""
+    for keyword in ("PixelAspectRatio", "ImagerPixelSpacing", "PixelSpacing"):
+        pair = header.get(keyword)
+        if isinstance(pair, pydicom.multival.MultiValue) and len(pair) == 2:
+            vertical, horizontal = (float(value) for value in pair)
+            if min(vertical, horizontal) > 0 and math.isfinite(vertical / horizontal):
+                aspect = vertical / horizontal
+                return 1.0 if abs(aspect - 1) < SPACING_TOLERANCE else aspect
+    return 1.0

@@ -1,9 +1,11 @@
-"""The prepared image store on disk: Arrow shards of raw pixels, and batch reads from them. Runs on a GPU node.
+"""The prepared image store on disk: Arrow shards of pixels, and batch reads from them. Runs on a GPU node.
 
-How pixels come to be does not live here (`pixels`), nor which images belong into a store (`prepare`).
+How pixels come to be does not live here (`pixels`), nor how they are spelled (`codecs`), nor which images belong into
+a store (`prepare`).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +15,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cxr_pipeline.errors import StoreError
+from cxr_pipeline.images.codecs import CODECS, Codec, FrameReader, Frames, encode, known_codec, sum_rows, view_frames
 from cxr_pipeline.storage.files import write_atomically
 
 INDEX = "index.parquet"
-CODEC = "raw"  # one byte a pixel, row by row
+
+
+@dataclass(frozen=True)
+class StoreForm:
+    """What the images of a store are to be like."""
+
+    size: int  # height and width, pixels
+    codec: Codec = "zstd"
 
 
 class ImageStore:
@@ -36,9 +46,9 @@ class ImageStore:
         self._image_ids = index["image_id"].combine_chunks()
         self._rows = index["row"].to_numpy().astype(np.int64)
         shards = index["shard"].combine_chunks().dictionary_encode()
-        self._shards = shards.indices.to_numpy().astype(np.int64)
-        self._pixels = [_map_shard(folder / name) for name in shards.dictionary.to_pylist()]
-        self.size = self._pixels[0].shape[1]
+        self._numbers = shards.indices.to_numpy().astype(np.int64)
+        self._shards = [open_shard(folder / name) for name in shards.dictionary.to_pylist()]
+        self.size = self._shards[0].size
         self._check_shards()
 
     def __len__(self) -> int:
@@ -59,25 +69,25 @@ class ImageStore:
         return found.to_numpy().astype(np.int64)
 
     def read(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        """Pixels uint8 [n, size, size] at `positions` [n], in their order; the array is the caller's own."""
+        """Pixels uint8 [n, size, size] at `positions` [n], in their order; the array is the caller's own.
+
+        Raises StoreError when a frame is damaged. Threads may read at once: decoding holds no lock.
+        """
         positions = np.asarray(positions, dtype=np.int64)
         if len(positions) and not (positions.min() >= 0 and positions.max() < len(self)):
             raise StoreError(f"Positions must lie in 0..{len(self) - 1}, the images of {self.folder}: use `locate`.")
-        images = np.empty((len(positions), self.size, self.size), dtype=np.uint8)
-        for image, shard, row in zip(images, self._shards[positions], self._rows[positions], strict=True):
-            image[:] = self._pixels[shard][row]
-        return images
+        return read_rows(self._shards, self._numbers[positions], self._rows[positions])
 
     def read_ids(self, image_ids: Sequence[str]) -> npt.NDArray[np.uint8]:
         """Pixels uint8 [n, size, size] of `image_ids`, in their order; raises StoreError as `locate` does."""
         return self.read(self.locate(image_ids))
 
     def _check_shards(self) -> None:
-        sizes = sorted({pixels.shape[1] for pixels in self._pixels})
+        sizes = sorted({shard.size for shard in self._shards})
         if len(sizes) > 1:
             raise StoreError(f"The shards of {self.folder} have sizes {sizes}, expected one. Prepare the images again.")
-        counts = np.array([len(pixels) for pixels in self._pixels])
-        beyond = int((self._rows >= counts[self._shards]).sum())
+        counts = np.array([len(shard.frames) for shard in self._shards])
+        beyond = int((self._rows >= counts[self._numbers]).sum())
         if beyond:
             raise StoreError(
                 f"The shards of {self.folder} lack {beyond} rows that {INDEX} names. Delete the folder's shards and "
@@ -85,7 +95,55 @@ class ImageStore:
             )
 
 
-def write_shard(path: Path, image_ids: Sequence[str], pixels: npt.NDArray[np.uint8], *, pixel_rules: int) -> bool:
+@dataclass(frozen=True)
+class Shard:
+    """One file of images of the same size, memory-mapped for as long as its frames are held."""
+
+    path: Path
+    size: int
+    codec: Codec
+    frames: Frames
+
+
+def open_shard(path: Path) -> Shard:
+    """Maps one shard; raises StoreError when it is missing, unreadable, or of a codec that this version lacks."""
+    if not path.is_file():
+        raise StoreError(f"The shard {path.name} of the store {path.parent} is missing: prepare the images again.")
+    try:
+        with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
+            schema, batch = reader.schema, reader.get_batch(0)
+            batch.validate(full=True)  # reads offsets, not pixels: a damaged one would point outside the map
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(f"{path} is not a readable shard ({error}): delete it and prepare again.") from error
+    name = (schema.metadata or {}).get(b"codec", b"").decode()
+    codec = known_codec(name)
+    if codec is None:
+        known = " and ".join(CODECS)
+        raise StoreError(f"{path} has the codec {name!r}, this version reads {known}: update it or prepare again.")
+    size = int(schema.metadata[b"size"])
+    return Shard(path, size, codec, view_frames(batch.column("pixels"), codec, size=size))
+
+
+def read_rows(
+    shards: Sequence[Shard], numbers: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]
+) -> npt.NDArray[np.uint8]:
+    """Pixels uint8 [n, size, size]: image i is row `rows[i]` of `shards[numbers[i]]`, all shards being of one size.
+
+    Raises StoreError that names the shard and row of a damaged frame.
+    """
+    size = shards[0].size
+    images = np.empty((len(rows), size, size), dtype=np.uint8)
+    reader = FrameReader()
+    for image, number, row in zip(images, numbers.tolist(), rows.tolist(), strict=True):
+        if not reader.copy(shards[number].frames, row, image):
+            raise _damaged(shards[number].path, row)
+    _sum_where(np.array([shard.codec == "zstd" for shard in shards])[numbers], images)
+    return images
+
+
+def write_shard(
+    path: Path, image_ids: Sequence[str], pixels: npt.NDArray[np.uint8], *, pixel_rules: int, codec: Codec = "zstd"
+) -> bool:
     """Writes `pixels` [n, size, size], row i being `image_ids[i]`, atomically; whether the bytes changed.
 
     The same input gives the same bytes. `pixel_rules` is the version of the rules that made the pixels
@@ -95,13 +153,27 @@ def write_shard(path: Path, image_ids: Sequence[str], pixels: npt.NDArray[np.uin
     count, size, width = pixels.shape
     if pixels.dtype != np.uint8 or width != size or len(image_ids) != count:
         raise StoreError(f"Got {len(image_ids)} ids for {pixels.dtype} {pixels.shape}, expected uint8 [n, size, size].")
-    kind = pa.binary(size * size)
-    flat = pa.py_buffer(np.ascontiguousarray(pixels))
-    metadata = {"size": str(size), "codec": CODEC, "pixel_rules": str(pixel_rules)}
-    schema = pa.schema([("image_id", pa.string()), ("pixels", kind)], metadata=metadata)
-    ids = pa.array(image_ids, type=pa.string())
-    batch = pa.record_batch([ids, pa.FixedSizeBinaryArray.from_buffers(kind, count, [None, flat])], schema=schema)
+    frames = encode(pixels, codec)
+    metadata = {"size": str(size), "codec": codec, "pixel_rules": str(pixel_rules)}
+    schema = pa.schema([("image_id", pa.string()), ("pixels", frames.type)], metadata=metadata)
+    batch = pa.record_batch([pa.array(image_ids, type=pa.string()), frames], schema=schema)
     return write_atomically(path, lambda temporary: _write_batch(temporary, batch))
+
+
+def _damaged(path: Path, row: int) -> StoreError:
+    return StoreError(
+        f"Row {row} of the shard {path} is damaged. Delete the shard and prepare images/{path.parent.name} again: only "
+        "its images are decoded anew."
+    )
+
+
+def _sum_where(is_summed: npt.NDArray[np.bool_], images: npt.NDArray[np.uint8]) -> None:
+    if is_summed.all():
+        sum_rows(images)
+    elif is_summed.any():  # the codec was changed half-way through a store
+        differences = images[is_summed]
+        sum_rows(differences)
+        images[is_summed] = differences
 
 
 def _write_batch(path: Path, batch: pa.RecordBatch) -> None:
@@ -121,20 +193,3 @@ def _read_index(folder: Path) -> pa.Table:
     if not usable.num_rows:
         raise StoreError(f"The store {folder} holds no usable image: all {index.num_rows} are in quarantine.")
     return usable
-
-
-def _map_shard(path: Path) -> npt.NDArray[np.uint8]:
-    """The pixels [n, size, size] of one shard as a view of its memory map, which lives as long as the view."""
-    if not path.is_file():
-        raise StoreError(f"The shard {path.name} of the store {path.parent} is missing: prepare the images again.")
-    try:
-        with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
-            schema, batch = reader.schema, reader.get_batch(0)
-    except (pa.ArrowException, OSError) as error:
-        raise StoreError(f"{path} is not a readable shard ({error}): delete it and prepare again.") from error
-    codec = (schema.metadata or {}).get(b"codec", b"").decode()
-    if codec != CODEC:
-        raise StoreError(f"{path} has the codec {codec!r}, this version reads {CODEC!r}: update it or prepare again.")
-    size = int(schema.metadata[b"size"])
-    pixels = batch.column("pixels").buffers()[1]
-    return np.frombuffer(pixels, dtype=np.uint8, count=batch.num_rows * size * size).reshape(-1, size, size)

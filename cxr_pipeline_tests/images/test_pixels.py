@@ -2,14 +2,17 @@ import struct
 import zlib
 
 import cv2
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
 
 from cxr_pipeline.errors import ImageError
 from cxr_pipeline.images import pixels as pixels_module
+from cxr_pipeline.images.letterbox import letterbox
 from cxr_pipeline.images.pixels import decode_radiograph, read_radiograph
 from cxr_pipeline_tests.images.conftest import encode, picture
+from cxr_pipeline_tests.images.dicoms import dicom_of
 
 
 def _encode_16_bit(values):
@@ -20,8 +23,8 @@ def _chunk(name, data):
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def _png(height, width, rows):
-    header = _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+def _png(height, width, rows, *, depth=8):
+    header = _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + _chunk(b"IDAT", zlib.compress(rows)) + _chunk(b"IEND", b"")
 
 
@@ -109,6 +112,8 @@ def test_a_grey_picture_is_the_same_in_every_png_form(mode):
     other = decode_radiograph(encode(grey, mode=mode), size=48)
     np.testing.assert_array_equal(other.pixels, plain.pixels)
     assert (plain.source_mode, other.source_mode) == ("L8", f"{mode}8")
+    photometric = {"LA": "MONOCHROME2", "P": "PALETTE"}.get(mode, "RGB")
+    assert (plain.photometric, other.photometric) == ("MONOCHROME2", photometric)
     assert (other.source_height, other.source_width) == (96, 80)
 
 
@@ -169,7 +174,7 @@ def test_a_16_bit_ramp_fills_the_range_without_saturating(top):
     row = radiograph.pixels[100].astype(int)
     expected = np.clip((np.linspace(0, 1, 256) - 0.005) / 0.99, 0, 1) * 255
     np.testing.assert_allclose(row, expected, atol=2)
-    assert radiograph.source_mode == "L16"
+    assert (radiograph.source_mode, radiograph.bit_depth) == ("L16", 16)
     assert np.isin(radiograph.pixels, (0, 255)).mean() < 0.02
 
 
@@ -179,6 +184,68 @@ def test_bright_markers_do_not_darken_a_16_bit_image():
     marked[:6, :6] = 65_535
     plain, other = (decode_radiograph(_encode_16_bit(x), size=128).pixels.astype(int) for x in (source, marked))
     assert np.abs(plain - other)[8:].max() <= 12  # scaled from minimum to maximum, 8 levels would be left
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4])
+def test_png_of_few_bits_fills_the_range(depth):
+    steps = 2**depth
+    row = np.packbits(np.repeat(np.arange(steps), 64 // steps)[:, None] >> np.arange(depth)[::-1] & 1)
+    data = _png(64, 64, (b"\0" + row.tobytes()) * 64, depth=depth)
+    radiograph = decode_radiograph(data, size=64)
+    np.testing.assert_array_equal(np.unique(radiograph.pixels), np.arange(steps) * 255 // (steps - 1))
+    assert (radiograph.source_mode, radiograph.bit_depth) == (f"L{depth}", depth)
+
+
+def test_16_bit_values_with_alpha_are_scaled_without_it():
+    grey = picture(0).astype(np.uint16) * 200
+    blended = imagecodecs.png_encode(np.dstack([grey, np.full_like(grey, 9)]))
+    radiograph = decode_radiograph(blended, size=64)
+    np.testing.assert_array_equal(radiograph.pixels, decode_radiograph(_encode_16_bit(grey), size=64).pixels)
+    assert (radiograph.source_mode, radiograph.bit_depth) == ("LA16", 16)
+
+
+def test_the_placement_of_a_picture_is_that_of_its_pixels():
+    radiograph = decode_radiograph(encode(picture(0, height=96, width=80)), size=48)
+    assert radiograph.placement == letterbox(96, 80, size=48)
+    assert radiograph.bit_depth == 8
+
+
+def _bordered(top, left, bottom, right, *, border=0):
+    return np.pad(
+        np.maximum(picture(0, height=160, width=120), 30), ((top, bottom), (left, right)), constant_values=border
+    )
+
+
+@pytest.mark.parametrize(("border", "form"), [(0, "PNG"), (10, "PNG"), (0, "JPEG")])
+def test_black_borders_are_cut_off_where_asked_for_and_the_cut_is_recorded(border, form):
+    source = _bordered(24, 40, 8, 0, border=border)
+    cropped = decode_radiograph(encode(source, form), size=64, crop_borders=True)
+    expected = letterbox(160, 120, size=64, crop_top=24, crop_left=40)
+    assert cropped.placement == expected
+    assert (cropped.source_height, cropped.source_width) == source.shape
+    plain = decode_radiograph(encode(np.ascontiguousarray(source[24:184, 40:160])), size=64).pixels
+    np.testing.assert_allclose(cropped.pixels, plain, atol=0 if form == "PNG" else 6)
+    assert decode_radiograph(encode(source, form), size=64).placement == letterbox(*source.shape, size=64)
+
+
+def test_a_letter_or_dead_pixels_in_a_border_do_not_keep_it():
+    source = _bordered(30, 30, 30, 30)
+    source[10:14, 10:13] = 255
+    placement = decode_radiograph(encode(source), size=64, crop_borders=True).placement
+    assert (placement.crop_top, placement.crop_left) == (30, 30)
+
+
+def test_a_picture_that_would_lose_most_of_itself_is_left_whole():
+    source = np.zeros((200, 200), np.uint8)
+    source[20:90, 20:90] = picture(0, height=70, width=70)
+    assert decode_radiograph(encode(source), size=64, crop_borders=True).placement == letterbox(200, 200, size=64)
+
+
+def test_borders_of_a_dicom_file_are_black_as_shown():
+    shown = _bordered(24, 40, 8, 0).astype(np.uint16) * 16
+    data = dicom_of(4095 - shown, shown="MONOCHROME1", WindowCenter=2048, WindowWidth=4096)
+    placement = decode_radiograph(data, size=64, crop_borders=True).placement
+    assert (placement.crop_top, placement.crop_left) == (24, 40)
 
 
 @pytest.mark.realdata

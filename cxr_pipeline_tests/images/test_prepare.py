@@ -1,17 +1,25 @@
+import multiprocessing
 import os
+import shutil
+import signal
+import time
+from functools import partial
 
 import numpy as np
 import polars as pl
 import pytest
 
-from cxr_pipeline.errors import SourceNotFoundError
-from cxr_pipeline.images import prepare
-from cxr_pipeline.images.decoding import BATCH_FILES
+from cxr_pipeline.errors import SourceNotFoundError, StoreError
+from cxr_pipeline.images import digests, parts, prepare
+from cxr_pipeline.images.cluster import Cluster
+from cxr_pipeline.images.decoding import BATCH_FILES, decode_file, decode_files
+from cxr_pipeline.images.digests import MEMORY, SETTLED_NS, forget_digests
 from cxr_pipeline.images.pixels import read_radiograph
 from cxr_pipeline.images.prepare import PrepareSummary, prepare_images
-from cxr_pipeline.images.store import ImageStore
+from cxr_pipeline.images.store import ImageStore, StoreForm
 from cxr_pipeline.storage.lake import read_table
-from cxr_pipeline.tables import StoreIndex
+from cxr_pipeline.storage.locks import lock_folder
+from cxr_pipeline.tables.images import StoreIndex
 from cxr_pipeline_tests.images.conftest import encode, picture
 
 SIZE = 32
@@ -36,7 +44,7 @@ def folder(tmp_path):
 
 @pytest.fixture(autouse=True)
 def _small_shards(monkeypatch):
-    monkeypatch.setattr(prepare, "MAX_SHARD_ROWS", 3)
+    monkeypatch.setattr(parts, "MAX_SHARD_ROWS", 3)
 
 
 def _table(root, numbers=range(COUNT)):
@@ -45,8 +53,8 @@ def _table(root, numbers=range(COUNT)):
     return pl.DataFrame({"image_id": [f"nih/{number}" for number in numbers], "path": paths, "file_bytes": sizes})
 
 
-def _prepare(root, folder, numbers=range(COUNT), **options):
-    return prepare_images(_table(root, numbers), root, folder, **{"size": SIZE, **options})
+def _prepare(root, folder, numbers=range(COUNT), *, size=SIZE, codec="zstd", **options):
+    return prepare_images(_table(root, numbers), root, folder, form=StoreForm(size, codec), **options)
 
 
 def _index(folder):
@@ -55,7 +63,7 @@ def _index(folder):
 
 def _contents(folder):
     """Name, bytes and modification time of every file of the store."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in (".lock", MEMORY))
     return [(path.relative_to(folder), path.read_bytes(), path.stat().st_mtime_ns) for path in files]
 
 
@@ -134,12 +142,81 @@ def test_a_change_that_keeps_size_and_time_is_seen(root, folder):
     assert (ImageStore(folder).read_ids(["nih/0"]) != first).any()
 
 
+@pytest.fixture
+def read(monkeypatch):
+    """Names of the files that were read to be digested; the clock is ahead, so that fresh files are trusted."""
+    names, file_digest = [], digests.file_digest
+    monkeypatch.setattr(digests, "time_ns", lambda: time.time_ns() + 2 * SETTLED_NS)
+    monkeypatch.setattr(digests, "file_digest", lambda path: names.append(path.name) or file_digest(path))
+    return names
+
+
+def test_unchanged_files_are_not_even_read(root, folder, read):
+    _prepare(root, folder, range(4))
+    assert _prepare(root, folder).decoded == 3
+    memory = (folder / MEMORY).read_bytes()
+    before = _contents(folder)
+    assert _prepare(root, folder).decoded == 0
+    assert read == []
+    assert _contents(folder) == before
+    assert (folder / MEMORY).read_bytes() == memory
+
+
+def test_a_change_that_keeps_size_and_time_is_seen_though_files_are_trusted(root, folder, read):
+    path = root / "images" / "0.png"
+    path.write_bytes(encode(picture(0)).ljust(9000, b"\0"))
+    _prepare(root, folder)
+    stat = path.stat()
+    path.write_bytes(encode(picture(60)).ljust(9000, b"\0"))
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert _prepare(root, folder).decoded == 1
+    assert read == ["0.png"]
+
+
+def test_a_file_that_was_renamed_over_another_is_seen(root, folder, read):
+    path, other = root / "images" / "0.png", root / "images" / "other"
+    path.write_bytes(encode(picture(0)).ljust(9000, b"\0"))
+    _prepare(root, folder)
+    other.write_bytes(encode(picture(60)).ljust(9000, b"\0"))
+    stat = path.stat()
+    os.utime(other, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    other.rename(path)
+    assert _prepare(root, folder).decoded == 1
+    expected = read_radiograph(path, size=SIZE).pixels
+    np.testing.assert_array_equal(ImageStore(folder).read_ids(["nih/0"])[0], expected)
+
+
+def test_a_touched_file_is_read_once_and_not_decoded(root, folder, read):
+    _prepare(root, folder)
+    before = _contents(folder)
+    (root / "images" / "2.png").touch()
+    assert [_prepare(root, folder).decoded for _ in range(2)] == [0, 0]
+    assert read == ["2.png"]
+    assert _contents(folder) == before
+
+
+def test_a_source_that_was_copied_gives_the_same_store(root, folder, tmp_path, read):
+    _prepare(root, folder)
+    before = _contents(folder)
+    shutil.copytree(root, tmp_path / "copy")
+    assert _prepare(tmp_path / "copy", folder).decoded == 0
+    assert len(read) == COUNT
+    assert _contents(folder) == before
+
+
+def test_what_was_forgotten_is_all_read_again(root, folder, read):
+    _prepare(root, folder)
+    forget_digests(folder)
+    assert _prepare(root, folder).decoded == 0
+    assert sorted(read) == [f"{number}.png" for number in range(COUNT)]
+
+
 def test_removed_images_leave_the_index_and_at_last_the_disk(root, folder):
     _prepare(root, folder)
-    assert _prepare(root, folder, [0, 6]) == PrepareSummary(images=2, stored=2, decoded=0, quarantined={})
-    assert _index(folder)["image_id"].to_list() == ["nih/0", "nih/6"]
+    assert _prepare(root, folder, [0, 1, 6]) == PrepareSummary(images=3, stored=3, decoded=0, quarantined={})
+    assert _index(folder)["image_id"].to_list() == ["nih/0", "nih/1", "nih/6"]
     assert len(list(folder.glob("*.arrow"))) == len(list((folder / "parts").iterdir())) == 2
-    assert _prepare(root, folder, [0, 1, 6]).decoded == 0
+    assert _prepare(root, folder, [0, 1, 2, 6]).decoded == 0
 
 
 def test_another_size_makes_the_store_anew(root, folder):
@@ -152,7 +229,7 @@ def test_another_size_makes_the_store_anew(root, folder):
 
 def test_other_pixel_rules_make_the_store_anew(root, folder, monkeypatch):
     _prepare(root, folder)
-    monkeypatch.setattr(prepare, "PIXEL_RULES", 999)
+    monkeypatch.setattr(parts, "PIXEL_RULES", 999)
     assert _prepare(root, folder).decoded == COUNT
     assert all("rules999-" in path.name for path in folder.glob("*.arrow"))
 
@@ -169,7 +246,7 @@ def test_what_a_killed_run_left_is_taken_up(root, folder):
 
 def test_a_run_killed_between_shards_gives_the_same_store_at_last(root, folder, tmp_path, monkeypatch):
     _prepare(root, tmp_path / "reference")
-    write, written = prepare.write_table, []
+    write, written = parts.write_table, []
 
     def _write_until_full(path, frame, schema):
         written.append(path)
@@ -177,12 +254,12 @@ def test_a_run_killed_between_shards_gives_the_same_store_at_last(root, folder, 
             raise OSError(28, "No space left on device")
         return write(path, frame, schema)
 
-    monkeypatch.setattr(prepare, "write_table", _write_until_full)
+    monkeypatch.setattr(parts, "write_table", _write_until_full)
     with pytest.raises(OSError, match="No space left"):
         _prepare(root, folder)
     assert not (folder / "index.parquet").exists()
     assert len(list(folder.glob("*.arrow"))) == 2
-    monkeypatch.setattr(prepare, "write_table", write)
+    monkeypatch.setattr(parts, "write_table", write)
     assert _prepare(root, folder).decoded == COUNT - 3
     assert _bytes(folder) == _bytes(tmp_path / "reference")
 
@@ -205,6 +282,90 @@ def _fail_at_index(write):
     return _write
 
 
+def _die_at_the_fifth(path, size):
+    if path.name == "4.png":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return decode_file(path, size)
+
+
+def _prepare_and_die(root, folder):
+    parts.MAX_SHARD_ROWS = 3
+    prepare.decode_files = partial(decode_files, decode=_die_at_the_fifth)
+    _prepare(root, folder)
+
+
+def test_a_run_killed_with_9_is_gone_on_with(root, folder, tmp_path):
+    _prepare(root, tmp_path / "reference")
+    process = multiprocessing.get_context("spawn").Process(target=_prepare_and_die, args=(root, folder))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert len(list(folder.glob("*.arrow"))) == 1
+    assert _prepare(root, folder).decoded == COUNT - 3
+    assert _bytes(folder) == _bytes(tmp_path / "reference")
+
+
+def test_a_second_run_at_once_is_refused_and_harms_nothing(root, folder):
+    _prepare(root, folder)
+    before = _contents(folder)
+    with lock_folder(folder), pytest.raises(StoreError, match=rf"being written by process {os.getpid()} on "):
+        _prepare(root, folder, [0])
+    assert _contents(folder) == before
+
+
+def test_shards_that_are_mostly_dead_are_packed_anew_without_decoding(root, folder):
+    (root / "images" / "4.png").write_bytes(b"no image")
+    _prepare(root, folder)
+    summary = _prepare(root, folder, [0, 4, 6])
+    assert summary == PrepareSummary(images=3, stored=2, decoded=0, quarantined={"not_an_image": 1}, repacked=2)
+    assert _index(folder)["row"].to_list() == [0, None, 0]
+    kept = sorted(path.name for path in folder.glob("*.arrow"))
+    assert kept == sorted(set(_index(folder)["shard"].drop_nulls()))
+    for number in (0, 6):
+        expected = read_radiograph(root / "images" / f"{number}.png", size=SIZE).pixels
+        np.testing.assert_array_equal(ImageStore(folder).read_ids([f"nih/{number}"])[0], expected)
+    before = _contents(folder)
+    assert _prepare(root, folder, [0, 4, 6]).repacked == 0
+    assert _contents(folder) == before
+
+
+@pytest.mark.parametrize(("old", "new"), [("raw", "zstd"), ("zstd", "raw")])
+def test_another_codec_gives_the_store_that_it_would_have_made_without_decoding(root, folder, tmp_path, old, new):
+    (root / "images" / "2.png").write_bytes(b"no image")
+    _prepare(root, folder, codec=old)
+    pixels = ImageStore(folder).read(np.arange(COUNT - 1))
+    summary = _prepare(root, folder, codec=new)
+    assert (summary.decoded, summary.repacked) == (0, COUNT)
+    np.testing.assert_array_equal(ImageStore(folder).read(np.arange(COUNT - 1)), pixels)
+    _prepare(root, tmp_path / "fresh", codec=new)
+    assert _bytes(folder) == _bytes(tmp_path / "fresh")
+
+
+def test_packing_anew_goes_on_where_it_was_killed(root, folder, tmp_path, monkeypatch):
+    _prepare(root, folder, codec="raw")
+    write = parts.write_part
+    monkeypatch.setattr(parts, "write_part", _fail_at_the_second_call(write))
+    with pytest.raises(OSError, match="stop"):
+        _prepare(root, folder)
+    assert len(ImageStore(folder)) == COUNT
+    monkeypatch.setattr(parts, "write_part", write)
+    assert _prepare(root, folder).repacked == COUNT - 3
+    _prepare(root, tmp_path / "fresh")
+    assert _bytes(folder) == _bytes(tmp_path / "fresh")
+
+
+def _fail_at_the_second_call(write):
+    calls = []
+
+    def _write(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise OSError("stop")
+        return write(*arguments)
+
+    return _write
+
+
 def test_a_lost_shard_is_made_again(root, folder):
     _prepare(root, folder)
     whole = _bytes(folder)
@@ -215,7 +376,7 @@ def test_a_lost_shard_is_made_again(root, folder):
 
 def test_the_order_of_the_table_does_not_matter(root, folder, tmp_path):
     _prepare(root, folder)
-    prepare_images(_table(root).reverse(), root, tmp_path / "reversed", size=SIZE)
+    prepare_images(_table(root).reverse(), root, tmp_path / "reversed", form=StoreForm(SIZE))
     assert _bytes(tmp_path / "reversed") == _bytes(folder)
 
 
@@ -224,7 +385,8 @@ def test_many_processes_make_the_same_bytes_as_one(tmp_path, monkeypatch):
     (root / "images").mkdir(parents=True)
     for number in range(count):
         (root / "images" / f"{number}.png").write_bytes(encode(picture(number)) if number % 10 else b"bad")
-    _prepare(root, tmp_path / "parallel", range(count), workers=2)
+    with Cluster(workers=2) as cluster:
+        _prepare(root, tmp_path / "parallel", range(count), cluster=cluster)
     monkeypatch.setattr("cxr_pipeline.images.decoding.BATCH_FILES", count)
     _prepare(root, tmp_path / "serial", range(count))
     assert _bytes(tmp_path / "parallel") == _bytes(tmp_path / "serial")
@@ -235,7 +397,9 @@ def test_progress_counts_images_and_ends_at_all_of_them(root, folder):
     _prepare(root, folder, range(4))
     calls = []
     _prepare(root, folder, on_progress=lambda *numbers: calls.append(numbers))
-    assert calls == [(COUNT, COUNT, 1)]
+    assert calls == [(4, COUNT, 0), (COUNT, COUNT, 1)]
+    _prepare(root, folder, on_progress=lambda *numbers: calls.append(numbers))
+    assert calls[2:] == [(COUNT, COUNT, 1)]
 
 
 def test_a_disk_that_is_not_mounted_does_not_empty_the_store(root, folder, tmp_path):
@@ -243,7 +407,7 @@ def test_a_disk_that_is_not_mounted_does_not_empty_the_store(root, folder, tmp_p
     before = _contents(folder)
     for table in (_table(root), _table(root, [])):
         with pytest.raises(SourceNotFoundError, match="None of"):
-            prepare_images(table, tmp_path / "elsewhere", folder, size=SIZE)
+            prepare_images(table, tmp_path / "elsewhere", folder, form=StoreForm(SIZE))
     assert _contents(folder) == before
 
 
@@ -258,7 +422,7 @@ def test_real_images_of_both_forms_are_stored_as_they_are(nih_folder, tmp_path):
             "file_bytes": [path.stat().st_size for path in chosen],
         }
     ).unique("image_id", maintain_order=True)
-    summary = prepare_images(table, nih_folder, tmp_path / "nih", size=256)
+    summary = prepare_images(table, nih_folder, tmp_path / "nih", form=StoreForm(256))
     assert (summary.stored, summary.quarantined) == (table.height, {})
     assert set(_index(tmp_path / "nih")["source_mode"]) == {"L8", "RGBA8"}
     pixels = ImageStore(tmp_path / "nih").read_ids(table["image_id"].to_list())

@@ -2,13 +2,16 @@ import multiprocessing
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
+from zstandard import ZstdCompressor, ZstdDecompressor
 
 from cxr_pipeline.errors import StoreError
-from cxr_pipeline.images.store import ImageStore, write_shard
+from cxr_pipeline.images.codecs import CODECS, FrameReader, encode, sum_rows
+from cxr_pipeline.images.store import ImageStore, open_shard, read_rows, write_shard
 
 SIZE = 8
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, SIZE, SIZE)).astype(np.uint8)
@@ -20,12 +23,13 @@ def _write_index(folder, shards, rows):
     pl.DataFrame({"image_id": IDS, "shard": shards, "row": rows}, schema=types).write_parquet(folder / "index.parquet")
 
 
-@pytest.fixture
-def folder(tmp_path):
+@pytest.fixture(params=["zstd zstd", "raw raw", "raw zstd"])
+def folder(tmp_path, request):
     """Seven images: 0..3 in one shard, 6 and 5 in another, 4 in quarantine."""
     folder = tmp_path / "nih"
-    write_shard(folder / "a.arrow", IDS[:4], IMAGES[:4], pixel_rules=1)
-    write_shard(folder / "b.arrow", [IDS[6], IDS[5]], IMAGES[[6, 5]], pixel_rules=1)
+    first, second = request.param.split()
+    write_shard(folder / "a.arrow", IDS[:4], IMAGES[:4], pixel_rules=1, codec=first)
+    write_shard(folder / "b.arrow", [IDS[6], IDS[5]], IMAGES[[6, 5]], pixel_rules=1, codec=second)
     _write_index(folder, ["a.arrow"] * 4 + [None, "b.arrow", "b.arrow"], [0, 1, 2, 3, None, 1, 0])
     return folder
 
@@ -87,18 +91,95 @@ def test_threads_read_the_same(folder):
     np.testing.assert_array_equal(np.stack(batches), IMAGES[[0, 1, 2, 3, 5, 6]][orders])
 
 
-def test_the_same_images_give_the_same_bytes(folder, tmp_path):
-    assert write_shard(tmp_path / "again.arrow", IDS[:4], IMAGES[:4], pixel_rules=1)
-    assert (tmp_path / "again.arrow").read_bytes() == (folder / "a.arrow").read_bytes()
-    assert not write_shard(folder / "a.arrow", IDS[:4], IMAGES[:4], pixel_rules=1)
+@pytest.mark.parametrize("codec", CODECS)
+def test_the_same_images_give_the_same_bytes(tmp_path, codec):
+    assert write_shard(tmp_path / "a.arrow", IDS[:4], IMAGES[:4], pixel_rules=1, codec=codec)
+    assert write_shard(tmp_path / "again.arrow", IDS[:4], IMAGES[:4], pixel_rules=1, codec=codec)
+    assert (tmp_path / "again.arrow").read_bytes() == (tmp_path / "a.arrow").read_bytes()
+    assert not write_shard(tmp_path / "a.arrow", IDS[:4], IMAGES[:4], pixel_rules=1, codec=codec)
 
 
-def test_a_shard_describes_itself(folder):
-    with pa.ipc.open_file(folder / "a.arrow") as reader:
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_shard_describes_itself(tmp_path, codec):
+    write_shard(tmp_path / "a.arrow", IDS[:4], IMAGES[:4], pixel_rules=1, codec=codec)
+    with pa.ipc.open_file(tmp_path / "a.arrow") as reader:
         table = reader.read_all()
-    assert table.schema.metadata == {b"size": b"8", b"codec": b"raw", b"pixel_rules": b"1"}
+    assert table.schema.metadata == {b"size": b"8", b"codec": codec.encode(), b"pixel_rules": b"1"}
     assert table["image_id"].to_pylist() == IDS[:4]
-    assert table["pixels"].to_pylist() == [image.tobytes() for image in IMAGES[:4]]
+    frames = table["pixels"].to_pylist()
+    if codec == "raw":
+        assert frames == [image.tobytes() for image in IMAGES[:4]]
+    else:  # undone by the definition: zstd, then the sum of all rows above, modulo 256
+        rows = [np.frombuffer(ZstdDecompressor().decompress(frame), np.uint8).reshape(8, 8) for frame in frames]
+        np.testing.assert_array_equal(np.cumsum(rows, axis=1, dtype=np.int64) % 256, IMAGES[:4])
+
+
+def _damage(path, frame):
+    """Flips one bit in the middle of the frame, wherever it lies in the file."""
+    data = bytearray(path.read_bytes())
+    start = data.index(frame)
+    data[start + len(frame) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def _zstd_store(folder, columns):
+    """A store of one shard whose frames are given."""
+    table = pa.table({"image_id": IDS, "pixels": pa.array(columns, pa.binary())})
+    table = table.replace_schema_metadata({"codec": "zstd", "size": str(SIZE), "pixel_rules": "1"})
+    folder.mkdir()
+    with pa.OSFile(str(folder / "a.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    _write_index(folder, ["a.arrow"] * 7, list(range(7)))
+    return ImageStore(folder)
+
+
+def test_a_damaged_frame_is_an_error_that_names_shard_and_row(tmp_path):
+    write_shard(tmp_path / "nih" / "a.arrow", IDS, IMAGES, pixel_rules=1)
+    _write_index(tmp_path / "nih", ["a.arrow"] * 7, list(range(7)))
+    _damage(tmp_path / "nih" / "a.arrow", encode(IMAGES[[5]], "zstd")[0].as_py())
+    store = ImageStore(tmp_path / "nih")
+    with pytest.raises(StoreError, match=r"Row 5 of the shard .*a\.arrow is damaged"):
+        store.read_ids(IDS)
+    np.testing.assert_array_equal(store.read_ids(IDS[:5]), IMAGES[:5])
+
+
+@pytest.mark.parametrize("shape", [(SIZE, SIZE - 1), (SIZE, SIZE + 1)])
+def test_a_frame_of_another_size_is_damaged(tmp_path, shape):
+    frames = encode(IMAGES, "zstd").to_pylist()
+    frames[3] = ZstdCompressor().compress(bytes(np.prod(shape)))
+    with pytest.raises(StoreError, match="Row 3 of"):
+        _zstd_store(tmp_path / "nih", frames).read_ids(IDS)
+
+
+def test_every_flipped_bit_of_a_frame_is_noticed(tmp_path):
+    frame = encode(IMAGES[:1], "zstd")[0].as_py()
+    flipped = [
+        bytes(byte ^ (1 << bit) if at == place else byte for at, byte in enumerate(frame))
+        for place in range(len(frame))
+        for bit in range(8)
+    ]
+    column = pa.array(flipped, pa.binary())
+    reader, image = FrameReader(), np.empty((SIZE, SIZE), np.uint8)
+    wrong = 0
+    for row in range(len(column)):
+        if reader.copy(column, row, image):
+            sum_rows(image[None])
+            wrong += not np.array_equal(image, IMAGES[0])
+    assert wrong == 0
+
+
+@pytest.mark.realdata
+def test_lossless_takes_no_more_bytes_than_png(nih_224_folder, tmp_path):
+    paths = sorted(nih_224_folder.rglob("*.png"))[:60]
+    images = np.stack([cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in paths])
+    write_shard(tmp_path / "a.arrow", [path.stem for path in paths], images, pixel_rules=1)
+    png = sum(len(cv2.imencode(".png", image)[1]) for image in images)
+    assert (tmp_path / "a.arrow").stat().st_size < png
+    np.testing.assert_array_equal(_read_shard(tmp_path / "a.arrow", len(images)), images)
+
+
+def _read_shard(path, count):
+    return read_rows([open_shard(path)], np.zeros(count, np.int64), np.arange(count))
 
 
 @pytest.mark.parametrize(
@@ -133,6 +214,15 @@ def test_a_missing_shard_is_named(folder):
         ImageStore(folder)
 
 
+def test_offsets_that_point_outside_the_shard_are_refused(tmp_path):
+    _zstd_store(tmp_path / "nih", [b"frame"] * 7)
+    path = tmp_path / "nih" / "a.arrow"
+    offsets = np.arange(0, 40, 5, dtype=np.int32).tobytes()
+    path.write_bytes(path.read_bytes().replace(offsets, offsets[:8] + b"\xff\xff\xff\x7f" + offsets[12:]))
+    with pytest.raises(StoreError, match=r"a\.arrow is not a readable shard"):
+        ImageStore(tmp_path / "nih")
+
+
 def test_a_truncated_shard_is_refused(folder):
     whole = (folder / "b.arrow").read_bytes()
     (folder / "b.arrow").write_bytes(whole[:-40])
@@ -153,8 +243,8 @@ def test_rows_that_a_shard_lacks_are_counted(folder):
 
 
 def test_an_unknown_codec_is_refused(folder):
-    table = pa.table({"image_id": ["nih/6"]}).replace_schema_metadata({"codec": "zstd", "size": "8"})
+    table = pa.table({"image_id": ["nih/6"]}).replace_schema_metadata({"codec": "lzma", "size": "8"})
     with pa.OSFile(str(folder / "b.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
-    with pytest.raises(StoreError, match="codec 'zstd'"):
+    with pytest.raises(StoreError, match="codec 'lzma'"):
         ImageStore(folder)
