@@ -5,8 +5,12 @@ from collections.abc import Sequence
 import polars as pl
 
 from cxr_pipeline.pathologies import PATHOLOGIES
+from cxr_pipeline.split.cohort import SplitCohort, build_cohort
+from cxr_pipeline.split.config import SplitConfig
+from cxr_pipeline.split.history import Memory
 from cxr_pipeline.storage.lake import validate_table
-from cxr_pipeline.tables import LabelTable, StoreIndex
+from cxr_pipeline.tables.images import StoreIndex
+from cxr_pipeline.tables.labels import LabelTable
 
 
 def label_rows(dataset: str, patients: Sequence[str], official: Sequence[str | None]) -> pl.DataFrame:
@@ -23,6 +27,7 @@ def label_rows(dataset: str, patients: Sequence[str], official: Sequence[str | N
             "sex": "F",
             "official_split": list(official),
             "is_phantom": True,
+            "labelled_by": None,
             **dict.fromkeys(PATHOLOGIES, 0),
             "evidence": [dict.fromkeys(PATHOLOGIES, "absence") for _ in ids],
             "reader_share": [None for _ in ids],
@@ -30,6 +35,31 @@ def label_rows(dataset: str, patients: Sequence[str], official: Sequence[str | N
         schema_overrides={"official_split": pl.String},
     )
     return validate_table(frame, LabelTable)
+
+
+def pair_rows(*pairs: tuple[str, str]) -> pl.DataFrame:
+    """Pairs of images that show the same picture, as far as the split reads them."""
+    ordered = [sorted(pair) for pair in pairs]
+    return pl.DataFrame(ordered, schema={"image_a": pl.String, "image_b": pl.String}, orient="row")
+
+
+def split_labels(
+    *labels: pl.DataFrame,
+    config: SplitConfig | None = None,
+    pairs: Sequence[tuple[str, str]] = (),
+    memory: Memory | None = None,
+    indexes: Sequence[pl.DataFrame] = (),
+) -> SplitCohort:
+    """The cohort of label tables, of which every image is stored unless `indexes` say otherwise."""
+    names = [table["dataset"][0] for table in labels]
+    stored = indexes or [index_rows(table) for table in labels]
+    return build_cohort(
+        dict(zip(names, labels, strict=True)),
+        dict(zip(names, stored, strict=True)),
+        config or SplitConfig(),
+        pairs=pair_rows(*pairs),
+        memory=memory or Memory.empty(),
+    )
 
 
 def index_rows(labels: pl.DataFrame, *, quarantined: Sequence[str] = ()) -> pl.DataFrame:
@@ -46,6 +76,9 @@ def index_rows(labels: pl.DataFrame, *, quarantined: Sequence[str] = ()) -> pl.D
             source_height=64,
             source_width=64,
             source_mode=pl.lit("L8"),
+            bit_depth=8,
+            photometric=pl.lit("MONOCHROME2"),
+            transform=pl.lit(None),
             dhash=pl.lit(b"\0" * 32),
             mean=100.0,
             spread=20.0,

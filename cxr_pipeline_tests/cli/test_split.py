@@ -1,0 +1,59 @@
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cxr_pipeline.cli.main import app
+from cxr_pipeline.cli.steps import read_split_config
+from cxr_pipeline.errors import CxrError, SplitError
+from cxr_pipeline.pipeline.split import write_cohort
+from cxr_pipeline.split.config import SplitConfig
+from cxr_pipeline_tests.split.lakes import write_lake, write_pairs
+from cxr_pipeline_tests.split.tables import label_rows
+
+run = CliRunner().invoke
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installation whose split exists: patients 1 and 2 share a picture, and 2 is on the test list."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CXR_HOME", str(tmp_path))
+    lake = write_lake(tmp_path / "lake", label_rows("nih", ["1", "2", "3"], ["train_val", "test", "train_val"]))
+    write_pairs(lake, ("nih/1_000", "nih/2_001"))
+    write_cohort(lake, SplitConfig())
+    return tmp_path
+
+
+def test_explain_answers_first_and_names_no_other_patient(home: Path):
+    result = run(app, ["split", "explain", "nih/1_000"])
+    assert result.exit_code == 0, result.output
+    first, *facts = result.output.splitlines()
+    assert first == "nih/1_000 is in test: a published list decides for its group"
+    assert "policy          official" in facts
+    assert "copy            an image of another patient of nih, test" in facts
+    assert "nih/2" not in result.output
+
+
+def test_explain_of_an_unknown_image_says_why(home: Path):
+    with pytest.raises(SplitError, match="nih/99 is not an image of its source"):
+        run(app, ["split", "explain", "nih/99"], catch_exceptions=False)
+
+
+def test_settings_are_read_from_the_command_line():
+    config = read_split_config(["external=padchest,vindr", "val_fraction=0.05", "assignment=hash"])
+    assert config == SplitConfig(external=["padchest", "vindr"], val_fraction=0.05, assignment="hash")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("external=padchset", "padchset: not among the sources"),
+        ("val_fraction=0.7", "val_fraction: Input should be less than 0.5"),
+        ("fraction=0.1", "Fields: assignment, val_fraction"),
+        ("hashed", "expected FIELD=VALUE"),
+    ],
+)
+def test_wrong_setting_is_told_with_what_there_is(override: str, message: str):
+    with pytest.raises(CxrError, match=message):
+        read_split_config([override])
