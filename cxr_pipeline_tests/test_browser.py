@@ -97,9 +97,25 @@ def test_asset_page_shows_rows_columns_and_the_passed_check(browser: Browser, ad
     page.goto(f"{addresses['Dagster']}/assets/labels/nih?view=overview")
     page.get_by_text("Row count", exact=True).wait_for()
     page.get_by_text("Pleural_Thickening", exact=True).first.wait_for()
+    plot = page.get_by_alt_text("labels per class")
+    plot.wait_for()
+    assert plot.evaluate("image => image.complete && image.naturalWidth > 100")
     page.goto(f"{addresses['Dagster']}/assets/labels/nih?view=checks")
     page.get_by_text("schema").first.wait_for()
     page.get_by_text("Succeeded").first.wait_for()
+    page.close()
+
+
+def test_images_page_shows_its_pictures(browser: Browser, addresses: dict[str, str]):
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    page.goto(f"{addresses['Dagster']}/assets/images/nih?view=overview")
+    for key in ("contact_sheet", "histograms"):
+        page.locator("tr", has_text=key).get_by_text("Show Markdown").click()
+        page.locator("img").first.wait_for()
+        assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 800)")
+        assert page.evaluate("[...document.images].every(image => image.getBoundingClientRect().right < innerWidth)")
+        page.get_by_role("button", name="Close").click()
+        page.locator("img").first.wait_for(state="detached")
     page.close()
 
 

@@ -15,7 +15,8 @@ from cxr_pipeline.evaluation.scored import read_scored
 from cxr_pipeline.launch.job import Job
 from cxr_pipeline.launch.local import run_job
 from cxr_pipeline.pathologies import PATHOLOGIES
-from cxr_pipeline.pipeline import current_checkpoint, write_predictions
+from cxr_pipeline.pipeline.evaluation import write_predictions
+from cxr_pipeline.pipeline.training import current_checkpoint
 from cxr_pipeline.storage.files import file_digest
 from cxr_pipeline.storage.lake import Lake
 from cxr_pipeline.tracking import CANDIDATE, MODEL_NAME, Tracker
@@ -30,7 +31,12 @@ ASSETS = {
     "labels/report_gold",
     "labels/adjudicated_nih",
     "labels/reports_rexgradient",
+    "labels/imported_rexgradient",
+    "labels/report_agreement",
+    "labels/report_crosscheck_padchest",
+    "split/duplicates",
     "split/cohort",
+    "split/summary",
     "training/checkpoint",
     *(f"evaluation/{name}" for name in ("predictions", "metrics", "explanations", "report")),
 }

@@ -11,10 +11,10 @@ from rich.console import Console
 from cxr_pipeline.cli.servers import dagster_home
 from cxr_pipeline.cli.steps import progress_bar
 from cxr_pipeline.datasets import DATASETS
-from cxr_pipeline.pipeline import headline_metrics
+from cxr_pipeline.pipeline.evaluation import headline_metrics
 from cxr_pipeline.settings import Settings
 from cxr_pipeline.storage.lake import Lake, read_table
-from cxr_pipeline.tables import MetricTable
+from cxr_pipeline.tables.evaluation import MetricTable
 
 SEED = 20_261_122
 PHANTOM_PIXELS = 96

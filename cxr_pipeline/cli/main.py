@@ -2,13 +2,13 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from cxr_pipeline.cli import reports, show, steps
-from cxr_pipeline.datasets import DATASETS
+from cxr_pipeline.cli import export, images, predict, reports, show, split, steps
+from cxr_pipeline.cli.arguments import Root, Source
 from cxr_pipeline.errors import CxrError
 from cxr_pipeline.settings import Settings
 
@@ -26,10 +26,9 @@ in `cxr ui`, which does the same and remembers it.""",
 
 sources_app = typer.Typer()
 app.add_typer(sources_app, name="sources")
+app.add_typer(images.app, name="images")
 app.add_typer(reports.app, name="reports")
-
-Source = Annotated[str, typer.Argument(help=f"Source: {', '.join(DATASETS)}", metavar="NAME")]
-Root = Annotated[Path | None, typer.Option(help="Folder of the source; default `CXR_<NAME>_ROOT`")]
+app.add_typer(split.app, name="split")
 
 
 def main() -> None:
@@ -75,7 +74,7 @@ def sources(context: typer.Context) -> None:
 @sources_app.command("info")
 def source_info(name: Source, root: Root = None) -> None:
     """Terms, files and counts of one source, and which layout was recognised in its folder, and why."""
-    show.source_info(Settings(), _source(name), root)
+    show.source_info(Settings(), name, root)
 
 
 @sources_app.command("status")
@@ -85,6 +84,15 @@ def source_status() -> None:
     Lists every image file: a minute for all seven collections.
     """
     show.source_status(Settings())
+
+
+@sources_app.command("unpack")
+def source_unpack(name: Source, root: Root = None) -> None:
+    """Unpack the pictures of a source that comes in parts of one archive (ReXGradient); goes on where it was killed.
+
+    `raw/<source>` and `cxr images` do so by themselves where the parts are there and the pictures are not.
+    """
+    show.unpacked(steps.unpack(Settings(), name, root=root))
 
 
 @app.command()
@@ -97,19 +105,7 @@ def labels(
 
     Needs the metadata files only, no pixels. Example: `cxr labels nih --root /data/nih --out nih.parquet`
     """
-    show.labels(_source(name), *steps.labels(Settings(), name, root=root, out=out))
-
-
-@app.command()
-def images(name: Source, root: Root = None) -> None:
-    """Decode the frontal images of one source into the image store; only what is new or changed."""
-    show.images(steps.images(Settings(), _source(name), root=root))
-
-
-@app.command()
-def split() -> None:
-    """Merge all sources into the cohort: each patient in one of train, val and test."""
-    show.cohort(steps.split(Settings()))
+    show.labels(name, *steps.labels(Settings(), name, root=root, out=out))
 
 
 @app.command()
@@ -130,25 +126,5 @@ def evaluate() -> None:
     show.evaluation(*steps.evaluate(Settings()))
 
 
-@app.command()
-def predict(
-    images: Annotated[list[Path], typer.Argument(help="PNG or JPEG files, or folders of them", metavar="IMAGE...")],
-    checkpoint: Annotated[Path | None, typer.Option(help="Checkpoint folder; default the current one")] = None,
-    form: Annotated[Literal["table", "json", "csv"], typer.Option("--format", help="How to print")] = "table",
-) -> None:
-    """Probabilities and decisions of a checkpoint for image files. Research use only; not for diagnosis.
-
-    An unreadable file is named on stderr and makes the exit code 1; the others are still predicted.
-    """
-    predictions, failures = steps.predict(Settings(), images, checkpoint=checkpoint)
-    show.predictions(predictions, form)
-    for failure in failures:
-        Console(stderr=True).print(f"[red]error:[/red] {failure}", highlight=False, soft_wrap=True)
-    if failures:
-        raise typer.Exit(1)
-
-
-def _source(name: str) -> str:
-    if name not in DATASETS:
-        raise typer.BadParameter(f"{name!r} is not a source: choose from {', '.join(DATASETS)}")
-    return name
+app.command("predict")(predict.predict)
+app.command("export")(export.export)

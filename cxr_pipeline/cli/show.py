@@ -1,10 +1,7 @@
-"""Prints outcomes for a person (tables) or a script (JSON, CSV)."""
+"""Prints outcomes for a person."""
 
-import csv
-import json
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import polars as pl
 from rich.console import Console
@@ -13,17 +10,18 @@ from rich.table import Table
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.base import Dataset
 from cxr_pipeline.datasets.files import phantom_marker
+from cxr_pipeline.datasets.inventory import count_labellers, read_image_rows
 from cxr_pipeline.datasets.status import find_status
 from cxr_pipeline.errors import CxrError
 from cxr_pipeline.labels.harmonize import LabelResult
 from cxr_pipeline.labels.summary import count_labels
-from cxr_pipeline.pathologies import PATHOLOGIES
-from cxr_pipeline.pipeline import Checkpoint, headline_metrics
+from cxr_pipeline.pipeline.evaluation import headline_metrics
+from cxr_pipeline.pipeline.training import Checkpoint
 from cxr_pipeline.settings import Settings
-from cxr_pipeline.split.cohort import summarize_cohort
+from cxr_pipeline.split.cohort import SplitCohort, count_moves, summarize_cohort
 
 if TYPE_CHECKING:
-    from cxr_pipeline.evaluation.files import FilePrediction
+    from cxr_pipeline.images.looks import Looks
     from cxr_pipeline.images.prepare import PrepareSummary
 
 _LISTED_FILES = 8  # OpenI has one file per report
@@ -75,6 +73,11 @@ def source_status(settings: Settings) -> None:
     Console().print("\nNext\n  " + "\n  ".join(steps), highlight=False, markup=False, soft_wrap=True)
 
 
+def unpacked(written: int) -> None:
+    """How many files were not there before."""
+    Console().print(f"{written:,} files written; all others of the archive were there")
+
+
 def labels(name: str, result: LabelResult, missing: dict[str, str]) -> None:
     """Counts per class, then warnings: words without a row in the mapping, metadata that is not there."""
     Console().print(f"{name}: {result.table.height:,} images, {result.table['patient_id'].n_unique():,} patients")
@@ -88,14 +91,26 @@ def labels(name: str, result: LabelResult, missing: dict[str, str]) -> None:
 def images(summary: "PrepareSummary") -> None:
     """How many images were decoded, reused and put in quarantine, and why."""
     known = summary.images - summary.decoded
-    Console().print(f"{summary.images:,} images: {summary.decoded:,} decoded, {known:,} already there")
+    moved = f" ({summary.repacked:,} packed anew)" if summary.repacked else ""
+    Console().print(f"{summary.images:,} images: {summary.decoded:,} decoded, {known:,} already there{moved}")
     for reason, count in sorted(summary.quarantined.items()):
         _warn(f"{count:,} in quarantine: {reason}")
 
 
-def cohort(table: pl.DataFrame) -> None:
-    """Images, patients and positives per source and split."""
-    Console().print(_rich(summarize_cohort(table).select("dataset", "split", "images", "patients")))
+def looks(drawn: "Looks") -> None:
+    """Where the pictures of a store are; a warning where they are for these eyes only."""
+    if not drawn.display.allowed:
+        _warn(f"do not pass these pictures on: {drawn.display.reason}")
+    for path in (drawn.sheet, drawn.quarantine_sheet, drawn.histograms):
+        if path:
+            Console().print(str(path.resolve()), soft_wrap=True, highlight=False, markup=False)
+
+
+def cohort(made: SplitCohort) -> None:
+    """Images and patients per source and split; a warning when patients had to change their split."""
+    Console().print(_rich(summarize_cohort(made.table).select("dataset", "split", "images", "patients")))
+    for dataset, _, moved_from, moved_to, reason, patients in count_moves(made.moved).rows():
+        _warn(f"{patients} patients of {dataset} moved from {moved_from} to {moved_to} ({reason}): train again")
 
 
 def checkpoint(trained: Checkpoint) -> None:
@@ -109,26 +124,6 @@ def evaluation(metrics: pl.DataFrame, report: Path) -> None:
     """Macro AUROC per source and split, and where the report is."""
     Console().print(_rich(headline_metrics(metrics)))
     Console().print(f"report  {report.resolve()}", soft_wrap=True)
-
-
-def predictions(found: list["FilePrediction"], form: Literal["table", "json", "csv"]) -> None:
-    """One entry per image: the probability of each class, and which reach the checkpoint's threshold."""
-    if form == "json":
-        sys.stdout.write(json.dumps([one.as_row() for one in found], indent=2) + "\n")
-    elif form == "csv":
-        writer = csv.DictWriter(sys.stdout, ["path", *PATHOLOGIES, "positive"])
-        writer.writeheader()
-        writer.writerows({**row, "positive": "|".join(row["positive"])} for row in (one.as_row() for one in found))
-    else:
-        for one in found:
-            Console().print(_prediction_table(one))
-
-
-def _prediction_table(one: "FilePrediction") -> Table:
-    table = Table("finding", "probability", "decision", title=str(one.path), box=None)
-    for pathology, probability in sorted(one.probabilities.items(), key=lambda item: -item[1]):
-        table.add_row(pathology, f"{probability:.3f}", "positive" if pathology in one.positive else "")
-    return table
 
 
 def _rich(frame: pl.DataFrame) -> Table:
@@ -166,7 +161,16 @@ def _found_files(dataset: Dataset, root: Path) -> dict[str, str]:
     if len(metadata.files) > len(listed):
         found["and"] = f"{len(metadata.files) - len(listed):,} more metadata files"
     absent = {f"no {name}": loss for name, loss in metadata.missing.items()}
-    return {"layout": layout.name, "because": layout.reason, **found, **absent}
+    return {"layout": layout.name, "because": layout.reason, **found, **absent, **_labellers(dataset, root)}
+
+
+def _labellers(dataset: Dataset, root: Path) -> dict[str, str]:
+    """Who read the labels of how many images, where the source says so."""
+    try:
+        counts = count_labellers(read_image_rows(dataset, root)).rows()
+    except CxrError as error:
+        return {"cannot be read": str(error)}
+    return {"labelled by": ", ".join(f"{who} {images:,}" for who, images in counts)} if counts else {}
 
 
 def _warn(text: str) -> None:

@@ -1,79 +1,153 @@
 """One stage at a time, without Dagster: settings in, the stage's outcome out. Printing does not live here."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
+from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from cxr_pipeline import pipeline
 from cxr_pipeline.datasets import DATASETS
-from cxr_pipeline.errors import CxrError, ImageError, SourceNotFoundError
+from cxr_pipeline.datasets.archives import archive_of, unpack_archive
+from cxr_pipeline.errors import ArchiveError, CxrError, SourceNotFoundError, StoreError
+from cxr_pipeline.images.progress import Pace
 from cxr_pipeline.labels.from_reports import is_reported, label_source
 from cxr_pipeline.labels.harmonize import LabelResult
+from cxr_pipeline.labels.report_imports import StatesFile
 from cxr_pipeline.launch.job import Job
 from cxr_pipeline.launch.local import run_job
+from cxr_pipeline.pipeline.evaluation import write_explanations, write_metrics, write_predictions, write_report
+from cxr_pipeline.pipeline.images import index_path, write_images, write_looks
+from cxr_pipeline.pipeline.jobs import OnEvent
+from cxr_pipeline.pipeline.labels import write_labels
+from cxr_pipeline.pipeline.raw import write_inventory
+from cxr_pipeline.pipeline.reports import read_report_states, write_imported_states, write_report_evidence
+from cxr_pipeline.pipeline.split import write_cohort, write_duplicates, write_split_summary
+from cxr_pipeline.pipeline.training import Checkpoint, current_checkpoint, train_checkpoint
 from cxr_pipeline.settings import Settings
+from cxr_pipeline.split.cohort import SplitCohort
 from cxr_pipeline.split.config import SplitConfig
 from cxr_pipeline.storage.lake import Lake, write_table
-from cxr_pipeline.tables import LabelTable
+from cxr_pipeline.tables.labels import LabelTable
 from cxr_pipeline.tracking import Tracker
 
 if TYPE_CHECKING:
-    from cxr_pipeline.evaluation.files import FilePrediction
+    from cxr_pipeline.images.looks import Looks
     from cxr_pipeline.images.prepare import PrepareSummary
+    from cxr_pipeline.images.store import StoreForm
+
+
+class Advance(Protocol):
+    """Moves a progress bar; `note` is shown beside it."""
+
+    def __call__(self, done: int, total: int, note: str = "") -> None: ...
 
 
 def labels(settings: Settings, name: str, *, root: Path | None, out: Path | None) -> tuple[LabelResult, dict[str, str]]:
     """Harmonizes one source into `out`, or into the lake; also the optional metadata that is absent, and its loss."""
     dataset, folder = DATASETS[name], _root(settings, name, root)
     if out:
-        result = label_source(dataset, folder)
+        result = label_source(dataset, folder, states=states_of(settings, name))
         write_table(out, result.table, LabelTable)
     else:
-        pipeline.write_inventory(_lake(settings), dataset, folder)
+        write_inventory(_lake(settings), dataset, folder, unpack=False)  # metadata is enough
         if is_reported(dataset):
-            pipeline.write_report_evidence(_lake(settings), dataset, folder)
-        result = pipeline.write_labels(_lake(settings), dataset, folder)
+            write_report_evidence(_lake(settings), dataset, folder)
+            write_imported_states(_lake(settings), dataset, folder, states_of(settings, name))
+        result = write_labels(_lake(settings), dataset, folder)
     return result, dataset.find_metadata(folder).missing
 
 
-def images(settings: Settings, name: str, *, root: Path | None) -> "PrepareSummary":
-    """Prepares the image store of one source, with a progress bar."""
-    from cxr_pipeline.training.presets import preset
+def unpack(settings: Settings, name: str, *, root: Path | None) -> int:
+    """Unpacks the pictures of one source, with a progress bar over the parts of its archive; how many were written."""
+    archive = archive_of(DATASETS[name], _root(settings, name, root))
+    if archive is None:
+        raise ArchiveError(f"{DATASETS[name].title} is published unpacked, or in archives of a common kind: unpack it.")
+    with progress_bar(f"unpacking {archive.name}") as advance:
+        return unpack_archive(archive, on_progress=advance)
 
-    dataset, folder = DATASETS[name], _root(settings, name, root)
-    size = settings.image_size or preset(settings.preset).image_size
-    pipeline.write_inventory(_lake(settings), dataset, folder)
-    with progress_bar(f"images/{name}") as advance:
-        return pipeline.write_images(
-            _lake(settings), dataset, folder, size=size, on_progress=lambda done, total, _: advance(done, total)
+
+def images(settings: Settings, name: str, *, root: Path | None, verify: bool = False) -> "PrepareSummary":
+    """Prepares the image store of one source, with a progress bar; to `verify` reads the files that look unchanged."""
+    from cxr_pipeline.images.cluster import Cluster
+    from cxr_pipeline.images.digests import forget_digests
+
+    dataset, folder, pace = DATASETS[name], _root(settings, name, root), Pace()
+    if verify:
+        forget_digests(_lake(settings).folder("images", name))
+    with progress_bar(f"raw/{name}") as advance:
+        write_inventory(_lake(settings), dataset, folder, on_unpack=advance)
+    with progress_bar(f"images/{name}") as advance, Cluster(settings.dask_address) as cluster:
+        return write_images(
+            _lake(settings),
+            dataset,
+            folder,
+            form=store_form(settings),
+            cluster=cluster,
+            on_progress=lambda done, total, bad: advance(done, total, pace.describe(done, total, bad)),
         )
 
 
-def split(settings: Settings) -> pl.DataFrame:
+def looks(settings: Settings, name: str, *, root: Path | None) -> "Looks":
+    """Draws the contact sheets and histograms of one prepared store; the user asked, so terms keep nothing back."""
+    lake, folder = _lake(settings), _root(settings, name, root)
+    if index_path(lake, name).exists():
+        drawn = write_looks(lake, DATASETS[name], folder, settings.reports_root, on_request=True)
+        if drawn and (drawn.histograms or drawn.quarantine_sheet):
+            return drawn
+    raise StoreError(f"There is no image of {name} in {lake.root}, expected some: run `cxr images {name}` first.")
+
+
+def image_size(settings: Settings) -> int:
+    """Side of the stored images in pixels: as set, else the preset's."""
+    from cxr_pipeline.training.presets import preset
+
+    return settings.image_size or preset(settings.preset).image_size
+
+
+def store_form(settings: Settings) -> "StoreForm":
+    """Size and codec of the stored images."""
+    from cxr_pipeline.images.store import StoreForm
+
+    return StoreForm(image_size(settings), settings.store_codec)
+
+
+def split(settings: Settings, *, overrides: list[str], start_over: bool) -> SplitCohort:
     """Merges what is in the lake; sources that were never read count as not used."""
+    config = read_split_config(overrides)
     lake = _lake(settings)
     for name, dataset in DATASETS.items():
         if not lake.table("labels", name).exists():
-            pipeline.write_inventory(lake, dataset, None)
-            pipeline.write_labels(lake, dataset, None)  # unused: no evidence is asked for
-        if not pipeline.index_path(lake, name).exists():
-            pipeline.write_images(lake, dataset, None, size=settings.image_size or 384)
-    return pipeline.write_cohort(lake, SplitConfig())
+            write_inventory(lake, dataset, None)
+            write_labels(lake, dataset, None)  # unused: no evidence is asked for
+        if not index_path(lake, name).exists():
+            write_images(lake, dataset, None, form=store_form(settings))
+    write_duplicates(lake)
+    cohort = write_cohort(lake, config, start_over=start_over)
+    write_split_summary(lake)
+    return cohort
 
 
-def train(settings: Settings, *, preset_name: str | None, overrides: list[str]) -> pipeline.Checkpoint:
+def read_split_config(overrides: list[str]) -> SplitConfig:
+    """The settings that `--set FIELD=VALUE` names, on the defaults; raises CxrError that names the wrong field."""
+    try:
+        return SplitConfig.model_validate(dict(map(_parse_override, overrides)))
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'sources'}: {e['msg']}" for e in error.errors())
+        raise CxrError(f"--set does not fit ({wrong}). Fields: {', '.join(SplitConfig.model_fields)}.") from error
+
+
+def train(settings: Settings, *, preset_name: str | None, overrides: list[str]) -> Checkpoint:
     """Trains on this machine, with a progress bar over epochs."""
     from cxr_pipeline.training.presets import preset
 
     config = preset(preset_name or settings.preset, **dict(map(_parse_override, overrides)))
     with progress_bar("training") as advance:
 
-        def launch(job: Job, on_event: pipeline.OnEvent) -> dict[str, Any]:
+        def launch(job: Job, on_event: OnEvent) -> dict[str, Any]:
             def follow(event: dict[str, Any]) -> None:
                 on_event(event)
                 if event["event"] == "epoch":
@@ -81,7 +155,7 @@ def train(settings: Settings, *, preset_name: str | None, overrides: list[str]) 
 
             return run_job(job, on_event=follow)
 
-        checkpoint, _ = pipeline.train_checkpoint(
+        checkpoint, _ = train_checkpoint(
             _lake(settings), config, launch=launch, tracker=tracker_of(settings), tags={"launched_by": "cxr train"}
         )
     return checkpoint
@@ -91,29 +165,36 @@ def evaluate(settings: Settings) -> tuple[pl.DataFrame, Path]:
     """Predictions, metrics, explanations and report of the current checkpoint: the metric table and the report."""
     lake, tracker = _lake(settings), tracker_of(settings)
 
-    def launch(job: Job, on_event: pipeline.OnEvent) -> dict[str, Any]:
+    def launch(job: Job, on_event: OnEvent) -> dict[str, Any]:
         return run_job(job, on_event=on_event)
 
     with progress_bar("evaluation") as advance:
-        pipeline.write_predictions(lake, launch=launch)
+        write_predictions(lake, launch=launch)
         advance(1, 4)
-        metrics = pipeline.write_metrics(lake)
+        metrics = write_metrics(lake)
         advance(2, 4)
-        pipeline.write_explanations(lake, launch=launch)
+        write_explanations(lake, launch=launch)
         advance(3, 4)
-        folder, _ = pipeline.write_report(lake, tracker=tracker)
+        folder, _ = write_report(lake, tracker=tracker)
         advance(4, 4)
     return metrics, folder / "report.html"
 
 
-def predict(
-    settings: Settings, paths: list[Path], *, checkpoint: Path | None
-) -> tuple[list["FilePrediction"], list[ImageError]]:
-    """Predicts image files and folders of them; what cannot be read comes back as errors."""
-    from cxr_pipeline.evaluation.files import find_images, predict_files
+def checkpoint_folder(settings: Settings, named: Path | None) -> Path:
+    """The checkpoint folder that the user named, else the current one; raises CheckpointError when there is none."""
+    return named or current_checkpoint(_lake(settings)).folder
 
-    folder = checkpoint or pipeline.current_checkpoint(_lake(settings)).folder
-    return predict_files(find_images(paths), folder)
+
+def report_states(settings: Settings) -> pl.DataFrame:
+    """What our labeler says of every study whose labels come from reports, as the lake has it."""
+    lake = _lake(settings)
+    return pl.concat([read_report_states(lake, d) for d in DATASETS.values() if is_reported(d)])
+
+
+def states_of(settings: Settings, name: str) -> StatesFile | None:
+    """What other labelers found in the reports of a source, if a file of it was named."""
+    named = settings.imported_states(name)
+    return StatesFile(*named) if named else None
 
 
 def tracker_of(settings: Settings) -> Tracker:
@@ -127,12 +208,17 @@ def tracker_of(settings: Settings) -> Tracker:
 
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr (so that stdout stays clean for pipes); the yielded function takes (done, total)."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+def progress_bar(title: str) -> Iterator[Advance]:
+    """A bar on stderr (so that stdout stays clean for pipes)."""
+    note = TextColumn("{task.fields[note]}", markup=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), note)
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(title, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+        task = progress.add_task(title, total=None, note="")
+
+        def advance(done: int, total: int, note: str = "") -> None:
+            progress.update(task, completed=done, total=total, note=note)
+
+        yield advance
 
 
 def _lake(settings: Settings) -> Lake:

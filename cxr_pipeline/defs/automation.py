@@ -9,6 +9,8 @@ from cxr_pipeline.datasets.inventory import fingerprint
 from cxr_pipeline.defs.resources import Installation
 from cxr_pipeline.errors import CxrError
 from cxr_pipeline.labels.from_reports import is_reported
+from cxr_pipeline.labels.report_imports import StatesFile
+from cxr_pipeline.storage.files import file_digest
 
 HARMONIZE = "harmonize"
 SENSOR_SECONDS = 300  # a fingerprint stats every image file: seconds for a collection of 400,000
@@ -57,7 +59,7 @@ def fingerprint_sources(installation: Installation) -> tuple[dict[str, str], lis
         if root is None:
             continue
         try:
-            found[name] = fingerprint(dataset, root)
+            found[name] = fingerprint(dataset, root) + _mark_of_states(installation.states_of(name))
         except (CxrError, OSError):
             unreadable.append(name)
     return found, unreadable
@@ -65,8 +67,14 @@ def fingerprint_sources(installation: Installation) -> tuple[dict[str, str], lis
 
 def _selection(changed: list[str]) -> list[dg.AssetKey]:
     keys = [dg.AssetKey([stage, name]) for name in changed for stage in ("raw", "labels", "images")]
-    reports = [dg.AssetKey(["labels", f"reports_{name}"]) for name in changed if is_reported(DATASETS[name])]
-    return [*keys, *reports, dg.AssetKey(["split", "cohort"])]
+    reported = [name for name in changed if is_reported(DATASETS[name])]
+    reports = [dg.AssetKey(["labels", f"{what}_{name}"]) for name in reported for what in ("reports", "imported")]
+    return [*keys, *reports, *(dg.AssetKey(["split", name]) for name in ("duplicates", "cohort", "summary"))]
+
+
+def _mark_of_states(file: StatesFile | None) -> str:
+    """What the labels of a source also rest on: the states that other labelers found, and whose are used."""
+    return f"+{file.labeler}:{file_digest(file.path)}" if file else ""
 
 
 def _why_skipped(found: dict[str, str], unreadable: list[str]) -> str:

@@ -2,7 +2,19 @@
 
 import dagster as dg
 
-from cxr_pipeline.defs import automation, checks, evaluation, images, labels, raw, split, training
+from cxr_pipeline.defs import (
+    automation,
+    checks,
+    duplicates,
+    evaluation,
+    image_checks,
+    images,
+    labels,
+    raw,
+    split,
+    split_checks,
+    training,
+)
 from cxr_pipeline.defs.console import console
 from cxr_pipeline.defs.resources import Installation
 from cxr_pipeline.settings import Settings
@@ -23,11 +35,12 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             *raw.assets,
             *labels.assets,
             *images.assets,
+            *duplicates.assets,
             *split.assets,
             training.checkpoint_asset(recipe),
             *evaluation.assets,
         ],
-        asset_checks=checks.checks,
+        asset_checks=[*checks.checks, *image_checks.checks, *split_checks.checks],
         jobs=[
             dg.define_asset_job(EVERYTHING, dg.AssetSelection.all(), description="From raw files to the report"),
             automation.harmonize,

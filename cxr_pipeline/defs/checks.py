@@ -7,28 +7,28 @@ import polars as pl
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.defs.resources import Installation
 from cxr_pipeline.labels.from_reports import is_reported
-from cxr_pipeline.pipeline import index_path
+from cxr_pipeline.labels.report_crosscheck import LANGUAGES
+from cxr_pipeline.pipeline.images import index_path
 from cxr_pipeline.storage.lake import Lake
-from cxr_pipeline.tables import (
-    AdjudicatedTable,
-    BoxTable,
-    CohortTable,
-    LabelTable,
-    MetricTable,
-    PredictionTable,
-    RawTable,
-    ReportEvidenceTable,
-    ReportScoreTable,
-    StoreIndex,
-)
+from cxr_pipeline.tables.evaluation import MetricTable, PredictionTable
+from cxr_pipeline.tables.images import StoreIndex
+from cxr_pipeline.tables.labels import AdjudicatedTable, BoxTable, LabelTable
+from cxr_pipeline.tables.raw import RawTable
+from cxr_pipeline.tables.reports import AgreementTable, ImportedStateTable, ReportEvidenceTable, ReportScoreTable
+from cxr_pipeline.tables.split import CohortTable, DuplicateTable, SplitSummaryTable
 
 PER_SOURCE: dict[str, type[dy.Schema]] = {"raw": RawTable, "labels": LabelTable, "images": StoreIndex}
 MERGED: dict[tuple[str, str], type[dy.Schema]] = {
     ("labels", "boxes"): BoxTable,
     **{("labels", f"reports_{d.name}"): ReportEvidenceTable for d in DATASETS.values() if is_reported(d)},
+    **{("labels", f"imported_{d.name}"): ImportedStateTable for d in DATASETS.values() if is_reported(d)},
+    **{("labels", f"report_crosscheck_{name}"): AgreementTable for name in LANGUAGES},
+    ("labels", "report_agreement"): AgreementTable,
     ("labels", "report_gold"): ReportScoreTable,
     ("labels", "adjudicated_nih"): AdjudicatedTable,
+    ("split", "duplicates"): DuplicateTable,
     ("split", "cohort"): CohortTable,
+    ("split", "summary"): SplitSummaryTable,
     ("evaluation", "predictions"): PredictionTable,
     ("evaluation", "metrics"): MetricTable,
 }

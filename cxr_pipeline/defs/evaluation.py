@@ -8,8 +8,14 @@ from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.defs.pipes import launch_with_pipes
 from cxr_pipeline.defs.resources import Installation
 from cxr_pipeline.defs.tables import column_schema, markdown_table, table_result
-from cxr_pipeline.pipeline import headline_metrics, write_explanations, write_metrics, write_predictions, write_report
-from cxr_pipeline.tables import MetricTable, PredictionTable
+from cxr_pipeline.pipeline.evaluation import (
+    headline_metrics,
+    write_explanations,
+    write_metrics,
+    write_predictions,
+    write_report,
+)
+from cxr_pipeline.tables.evaluation import MetricTable, PredictionTable
 
 STAGE = "evaluation"
 STORES = [["images", name] for name in DATASETS]

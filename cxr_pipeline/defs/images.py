@@ -3,15 +3,18 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import dagster as dg
 
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.base import Dataset
+from cxr_pipeline.defs.pictures import looks_metadata
 from cxr_pipeline.defs.resources import Installation
 from cxr_pipeline.defs.tables import column_schema, count_table, markdown_table, table_result
-from cxr_pipeline.pipeline import index_path, write_images
-from cxr_pipeline.tables import StoreIndex
+from cxr_pipeline.images.progress import Pace
+from cxr_pipeline.pipeline.images import index_path, write_images, write_looks
+from cxr_pipeline.tables.images import StoreIndex
 
 STAGE = "images"
 
@@ -22,13 +25,14 @@ class ProgressLog:
 
     say: Callable[[str], None]
     every_seconds: float = 5.0
+    pace: Pace = field(default_factory=Pace)
     _told: float = field(default_factory=time.monotonic)
 
     def __call__(self, done: int, total: int, quarantined: int) -> None:
-        now = time.monotonic()
+        words, now = self.pace.describe(done, total, quarantined), time.monotonic()
         if done == total or now - self._told >= self.every_seconds:
             self._told = now
-            self.say(f"{done:,} of {total:,} images, {quarantined:,} in quarantine")
+            self.say(f"{done:,} of {total:,} images, {words}")
 
 
 def images_asset(dataset: Dataset) -> dg.AssetsDefinition:
@@ -43,21 +47,26 @@ def images_asset(dataset: Dataset) -> dg.AssetsDefinition:
         metadata=column_schema(StoreIndex),
     )
     def images(context: dg.AssetExecutionContext, installation: Installation) -> dg.MaterializeResult:
+        root = installation.root_of(dataset.name)
         summary = write_images(
             installation.lake,
             dataset,
-            installation.root_of(dataset.name),
-            size=installation.image_size,
+            root,
+            form=installation.store_form,
+            cluster=installation.cluster,
             on_progress=ProgressLog(context.log.info),
         )
+        looks = write_looks(installation.lake, dataset, root, Path(installation.reports_root))
         return table_result(
             index_path(installation.lake, dataset.name),
             rows=summary.images,
             metadata={
                 "decoded": summary.decoded,
+                "repacked": summary.repacked,
                 "quarantined": sum(summary.quarantined.values()),
                 "quarantine": markdown_table(count_table("reason", summary.quarantined)),
                 "side_pixels": installation.image_size,
+                **looks_metadata(looks, dataset.name),
             },
         )
 

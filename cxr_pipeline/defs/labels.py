@@ -5,33 +5,26 @@ import polars as pl
 
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.base import Dataset
+from cxr_pipeline.defs import reports
+from cxr_pipeline.defs.pictures import show_picture
 from cxr_pipeline.defs.resources import Installation
 from cxr_pipeline.defs.tables import column_schema, markdown_table, table_result, warning_checks
 from cxr_pipeline.labels.adjudicated import ADJUDICATED_FILE
-from cxr_pipeline.labels.from_reports import is_reported
 from cxr_pipeline.labels.overview import capability_matrix
 from cxr_pipeline.labels.plots import plot_labels
 from cxr_pipeline.labels.policy import LabelPolicy, describe_policy
-from cxr_pipeline.labels.quality import judge_labeler, judge_positives, judge_prevalence, judge_words
-from cxr_pipeline.labels.reports import lexicon_hash
+from cxr_pipeline.labels.quality import judge_positives, judge_prevalence, judge_unknown, judge_words
 from cxr_pipeline.labels.summary import count_labels
-from cxr_pipeline.pipeline import (
-    count_labels_of_all,
-    report_path,
-    write_adjudicated,
-    write_boxes,
-    write_labels,
-    write_report_evidence,
-    write_report_gold,
-)
-from cxr_pipeline.tables import AdjudicatedTable, BoxTable, LabelTable, ReportEvidenceTable, ReportScoreTable
+from cxr_pipeline.pipeline.labels import count_labels_of_all, write_adjudicated, write_boxes, write_labels
+from cxr_pipeline.pipeline.reports import origin_of_states
+from cxr_pipeline.tables.labels import AdjudicatedTable, BoxTable, LabelTable
 
 STAGE = "labels"
-GOLD_CHECKS = {"agreement": "The report labeler reaches its floor on OpenI's test reports"}
 CHECKS = {
     "words": "Every word of the source has a row in its mapping",
     "positives": "Every class with negatives has positives too",
     "prevalence": "Each class is about as frequent as in the published release",
+    "unknown": "Each class that its words speak of is known, and null about as often as in the published release",
 }
 
 
@@ -44,7 +37,7 @@ def labels_asset(dataset: Dataset) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=[STAGE, dataset.name],
-        deps=[["raw", dataset.name], *([[STAGE, f"reports_{dataset.name}"]] if is_reported(dataset) else [])],
+        deps=[["raw", dataset.name], *reports.sources_of_labels(dataset)],
         group_name=STAGE,
         kinds={"polars", "parquet"},
         check_specs=warning_checks([STAGE, dataset.name], CHECKS),
@@ -59,12 +52,15 @@ def labels_asset(dataset: Dataset) -> dg.AssetsDefinition:
         for finding, count in result.unmapped.rows():
             context.log.warning(f"'{finding}' ({count} images) has no row in labels/mappings/{dataset.name}.csv")
         counts = count_labels(result.table)
+        path, origin = installation.lake.table(STAGE, dataset.name), origin_of_states(installation.lake, dataset)
         return table_result(
-            installation.lake.table(STAGE, dataset.name),
+            path,
             rows=result.table.height,
+            version=reports.version_of_labels(path, origin),
             metadata={
+                **origin,
                 "policy": markdown_table(describe_policy(policy)),
-                "plot": dg.MetadataValue.md(plot_labels(counts)),
+                "plot": show_picture("labels per class", plot_labels(counts)),
                 "classes": markdown_table(counts),
                 "unmapped_words": markdown_table(result.unmapped),
             },
@@ -72,34 +68,11 @@ def labels_asset(dataset: Dataset) -> dg.AssetsDefinition:
                 "words": judge_words(result.unmapped),
                 "positives": judge_positives(result.table),
                 "prevalence": judge_prevalence(dataset.name, result.table),
+                "unknown": judge_unknown(dataset.name, result.table),
             },
         )
 
     return labels
-
-
-def reports_asset(dataset: Dataset) -> dg.AssetsDefinition:
-    """What the report labeler found in the reports of one source."""
-
-    @dg.asset(
-        key=[STAGE, f"reports_{dataset.name}"],
-        deps=[["raw", dataset.name]],
-        group_name=STAGE,
-        kinds={"polars", "parquet"},
-        code_version=lexicon_hash(),
-        description=f"{dataset.title}: each finding named in a report, what is said of it, and the words that decided.",
-        metadata=column_schema(ReportEvidenceTable),
-    )
-    def reports(installation: Installation) -> dg.MaterializeResult:
-        evidence = write_report_evidence(installation.lake, dataset, installation.root_of(dataset.name))
-        counts = evidence.group_by("pathology", "state").agg(mentions=pl.len()).sort("pathology", "state")
-        return table_result(
-            report_path(installation.lake, dataset),
-            rows=evidence.height,
-            metadata={"lexicon_hash": lexicon_hash(), "mentions": markdown_table(counts, limit=60)},
-        )
-
-    return reports
 
 
 @dg.asset(
@@ -114,30 +87,6 @@ def adjudicated_nih(installation: Installation) -> dg.MaterializeResult:
     table = write_adjudicated(installation.lake, installation.root_of("nih"))
     found = {"file": "found" if table.height else f"{ADJUDICATED_FILE} is not in the folder of NIH: the table is empty"}
     return table_result(installation.lake.table(STAGE, "adjudicated_nih"), rows=table.height, metadata=found)
-
-
-@dg.asset(
-    key=[STAGE, "report_gold"],
-    deps=[["raw", "openi"]],
-    group_name=STAGE,
-    kinds={"polars", "parquet"},
-    code_version=lexicon_hash(),
-    check_specs=warning_checks([STAGE, "report_gold"], GOLD_CHECKS),
-    metadata=column_schema(ReportScoreTable),
-)
-def report_gold(installation: Installation) -> dg.MaterializeResult:
-    """The report labeler scored against what experts indexed in OpenI, on reports that never chose a word or a rule."""
-    scores, flagged = write_report_gold(installation.lake, installation.root_of("openi"))
-    shown = scores.select("reports", "pathology", "support", pl.col("precision", "recall", "f1", "f1_low", "f1_high"))
-    return table_result(
-        installation.lake.table(STAGE, "report_gold"),
-        rows=scores.height,
-        metadata={
-            "scores": markdown_table(shown.with_columns(pl.selectors.float().round(3)), limit=60),
-            **{f"normal_reports_flagged, {part}": share for part, share in flagged.items()},
-        },
-        verdicts={"agreement": judge_labeler(scores)},
-    )
 
 
 @dg.asset(
@@ -173,8 +122,7 @@ def boxes(installation: Installation) -> dg.MaterializeResult:
 assets = [
     overview,
     boxes,
-    report_gold,
     adjudicated_nih,
-    *(reports_asset(dataset) for dataset in DATASETS.values() if is_reported(dataset)),
+    *reports.assets,
     *(labels_asset(dataset) for dataset in DATASETS.values()),
 ]

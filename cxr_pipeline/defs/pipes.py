@@ -7,7 +7,7 @@ import dagster as dg
 
 from cxr_pipeline.launch.job import Job
 from cxr_pipeline.launch.local import run_job
-from cxr_pipeline.pipeline import Launch
+from cxr_pipeline.pipeline.jobs import Launch
 
 
 def launch_with_pipes(context: dg.AssetExecutionContext) -> Launch:

@@ -5,18 +5,18 @@ import polars as pl
 
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.base import Dataset
-from cxr_pipeline.datasets.inventory import fingerprint
+from cxr_pipeline.datasets.inventory import count_labellers, fingerprint
 from cxr_pipeline.datasets.quality import judge_completeness, judge_files, judge_patients
 from cxr_pipeline.defs.resources import Installation
 from cxr_pipeline.defs.tables import column_schema, markdown_table, table_result, warning_checks
-from cxr_pipeline.pipeline import write_inventory
-from cxr_pipeline.tables import RawTable
+from cxr_pipeline.pipeline.raw import write_inventory
+from cxr_pipeline.tables.raw import RawTable
 
 STAGE = "raw"
 CHECKS = {
     "complete": "As many images and patients as were published",
     "files": "Every published image has its file, every file its image",
-    "patients": "Every patient has one sex",
+    "patients": "Every patient has one sex and one birth year",
 }
 
 
@@ -39,7 +39,12 @@ def raw_asset(dataset: Dataset) -> dg.AssetsDefinition:
     )
     def raw(context: dg.AssetExecutionContext, installation: Installation) -> dg.MaterializeResult:
         root = installation.root_of(dataset.name)
-        inventory = write_inventory(installation.lake, dataset, root)
+        inventory = write_inventory(
+            installation.lake,
+            dataset,
+            root,
+            on_unpack=lambda read, parts: context.log.info(f"unpacked {read} of {parts} parts"),
+        )
         for warning in inventory.warnings:
             context.log.warning(warning)
         return table_result(
@@ -50,6 +55,7 @@ def raw_asset(dataset: Dataset) -> dg.AssetsDefinition:
                 "root": str(root) if root else f"not used: set {dataset.root_variable} to use it",
                 "patients": inventory.table["patient_id"].n_unique(),
                 "views": markdown_table(inventory.table.group_by("view").agg(images=pl.len()).sort("view")),
+                "labelled_by": markdown_table(count_labellers(inventory.table)),
             },
             verdicts={
                 "complete": judge_completeness(dataset, inventory.table),

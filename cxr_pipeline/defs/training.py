@@ -8,7 +8,7 @@ from pydantic import create_model
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.defs.pipes import launch_with_pipes
 from cxr_pipeline.defs.resources import Installation
-from cxr_pipeline.pipeline import train_checkpoint
+from cxr_pipeline.pipeline.training import train_checkpoint
 from cxr_pipeline.training.config import TrainConfig
 
 STAGE = "training"

@@ -3,12 +3,17 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from cxr_pipeline.cli import steps
 from cxr_pipeline.cli.main import app
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.status import find_status
+from cxr_pipeline.errors import ArchiveError
+from cxr_pipeline.phantom.write import PhantomRequest, write_phantoms
+from cxr_pipeline.settings import Settings
+from cxr_pipeline_tests.datasets.padchest_rows import padchest_row, write_padchest
 from cxr_pipeline_tests.datasets.sources import NIH_ROWS, write_image, write_nih
 
-NIH = DATASETS["nih"]
+NIH, REXGRADIENT = DATASETS["nih"], DATASETS["rexgradient"]
 
 
 def run(tmp_path: Path, *arguments: str) -> str:
@@ -31,6 +36,28 @@ def test_info_shows_terms_counts_and_the_layout_with_its_reason(tmp_path: Path):
     assert "112,120 images" in shown
     assert "Data_Entry_2017_v2020.csv" in shown
     assert "because" in shown
+
+
+def test_info_counts_who_labelled_the_images_where_the_source_says_so(tmp_path: Path):
+    rows = [padchest_row("1_1"), padchest_row("1_2", MethodLabel="RNN_model"), padchest_row("1_3")]
+    shown = run(tmp_path, "info", "padchest", "--root", str(write_padchest(tmp_path / "padchest", rows)))
+    assert "physician 2, program 1" in shown
+    assert "labelled by" not in run(tmp_path, "info", "nih", "--root", str(write_nih(tmp_path / "nih")))
+
+
+def test_unpack_writes_the_pictures_once(tmp_path: Path):
+    root = tmp_path / "rexgradient"
+    write_phantoms(PhantomRequest("rexgradient", patients=2, seed=1, size=32), root, workers=1)
+    assert "packed in 3 parts" in run(tmp_path, "info", "rexgradient", "--root", str(root))
+    written = len(REXGRADIENT.read_images(root).collect())
+    assert f"{written} files written" in run(tmp_path, "unpack", "rexgradient", "--root", str(root))
+    assert "0 files written" in run(tmp_path, "unpack", "rexgradient", "--root", str(root))
+    assert "pictures unpacked" in run(tmp_path, "info", "rexgradient", "--root", str(root))
+
+
+def test_unpack_refuses_a_source_that_has_no_such_archive(tmp_path: Path):
+    with pytest.raises(ArchiveError, match="NIH"):
+        steps.unpack(Settings(home=tmp_path), "nih", root=write_nih(tmp_path / "nih"))
 
 
 def test_status_says_of_every_source_what_to_do_next(tmp_path: Path):

@@ -69,7 +69,8 @@ def test_changed_source_is_made_again_alone_with_the_cohort(settings: Settings, 
     assert everything.execute_in_process(instance=instance).success
     (settings.nih_root / "train_val_list.txt").unlink()
     (request,) = tick(settings, instance, first.cursor).run_requests
-    assert run(settings, instance, request) == {"raw/nih", "labels/nih", "images/nih", "split/cohort"}
+    splits = {f"split/{name}" for name in ("duplicates", "cohort", "summary")}
+    assert run(settings, instance, request) == {"raw/nih", "labels/nih", "images/nih"} | splits
 
 
 def test_two_changed_sources_are_one_request(settings: Settings, instance: dg.DagsterInstance):

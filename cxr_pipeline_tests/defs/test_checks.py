@@ -7,30 +7,20 @@ import polars as pl
 
 from cxr_pipeline.defs.checks import check_table, schema_check
 from cxr_pipeline.defs.resources import Installation
-from cxr_pipeline.tables import CohortTable, LabelTable
-from cxr_pipeline_tests.split.tables import index_rows, label_rows
+from cxr_pipeline.settings import Settings
+from cxr_pipeline.tables.labels import LabelTable
+from cxr_pipeline.tables.split import CohortTable
+from cxr_pipeline_tests.split.tables import label_rows, split_labels
 
 
 def leaking_cohort() -> pl.DataFrame:
     """A patient in train and in test."""
-    from cxr_pipeline.split.cohort import build_cohort
-    from cxr_pipeline.split.config import SplitConfig
-
-    nih = label_rows("nih", ["7", "7"], [None, None])
-    cohort = build_cohort({"nih": nih}, {"nih": index_rows(nih)}, SplitConfig())
+    cohort = split_labels(label_rows("nih", ["7", "7"], [None, None])).table
     return cohort.with_columns(split=pl.Series(["train", "test"], dtype=cohort.schema["split"]))
 
 
 def test_leak_in_the_cohort_stops_training(tmp_path: Path):
-    installation = Installation(
-        lake_root=str(tmp_path),
-        source_roots={},
-        image_size=64,
-        mlflow_uri="",
-        mlflow_experiment="",
-        mlflow_artifacts="",
-        mlflow_address="",
-    )
+    installation = Installation.of(Settings(home=tmp_path), image_size=64)
 
     @dg.asset(key=["split", "cohort"])
     def cohort() -> None:

@@ -23,12 +23,17 @@ GRAPH = {
     **{f"labels/{name}": [f"raw/{name}"] for name in SOURCES},
     **{f"images/{name}": [f"raw/{name}"] for name in SOURCES},
     "labels/reports_rexgradient": ["raw/rexgradient"],
-    "labels/rexgradient": ["labels/reports_rexgradient", "raw/rexgradient"],
+    "labels/imported_rexgradient": ["raw/rexgradient"],
+    "labels/rexgradient": ["labels/imported_rexgradient", "labels/reports_rexgradient", "raw/rexgradient"],
+    "labels/report_agreement": ["labels/imported_rexgradient", "labels/reports_rexgradient", "raw/rexgradient"],
+    "labels/report_crosscheck_padchest": ["labels/padchest", "raw/padchest"],
     "labels/overview": all_of("labels"),
     "labels/boxes": ["raw/nih", "raw/vindr"],
     "labels/report_gold": ["raw/openi"],
     "labels/adjudicated_nih": ["raw/nih"],
-    "split/cohort": all_of("images", "labels"),
+    "split/duplicates": all_of("images", "labels"),
+    "split/cohort": [*all_of("images", "labels"), "split/duplicates"],
+    "split/summary": ["split/cohort"],
     "training/checkpoint": [*all_of("images"), "split/cohort"],
     "evaluation/predictions": [*all_of("images"), "split/cohort", "training/checkpoint"],
     "evaluation/metrics": ["evaluation/predictions", "split/cohort", "training/checkpoint"],
@@ -98,7 +103,7 @@ def test_unused_source_is_an_empty_table_and_not_a_failure(tmp_path: Path):
     defs = build_definitions(Settings(home=tmp_path, preset="demo"))
     assert tuple(DATASETS) == SOURCES
     for name in SOURCES:
-        selection = [key for key in GRAPH if key.endswith((f"/{name}", f"/reports_{name}"))]
+        selection = [key for key in GRAPH if key.endswith((f"/{name}", f"_{name}")) and key != "labels/adjudicated_nih"]
         result = dg.materialize(
             [*defs.assets, *defs.asset_checks],
             selection=dg.AssetSelection.assets(*(key.split("/") for key in selection)),
