@@ -38,7 +38,7 @@ class Job:
 
 
 def prepare_job(
-    jobs: Path, program: str, *, config: Mapping[str, Any], inputs: Mapping[str, str], digests: Mapping[str, str]
+    jobs: Path, program: str, *, config: Mapping[str, Any], inputs: Mapping[str, Any], digests: Mapping[str, str]
 ) -> Job:
     """The job folder in `jobs` for this work, with `config.json` and `inputs.json` written.
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from cxr_pipeline.errors import JobError
 from cxr_pipeline.launch.job import EventTail, Job
+from cxr_pipeline.training.program import REQUEUE, rewind_events
 
 _POLL_SECONDS = 0.1
 _TERMINATE_SECONDS = 20
@@ -35,7 +36,7 @@ def run_job(
 
 
 def _run(job: Job, environment: Mapping[str, str], on_event: Callable[[dict[str, Any]], None]) -> None:
-    job.events.unlink(missing_ok=True)
+    rewind_events(job.folder)
     tail = EventTail(job.events)
     command = [sys.executable, "-m", job.program, str(job.folder)]
     with job.output.open("wb") as output:
@@ -47,6 +48,8 @@ def _run(job: Job, environment: Mapping[str, str], on_event: Callable[[dict[str,
         finally:
             _terminate(process)
     _deliver(tail, on_event)
+    if process.returncode == REQUEUE:
+        raise JobError(f"{job.program} was stopped by a signal in {job.folder}: run the same again, and it goes on.")
     if process.returncode:
         raise JobError(f"{job.program} ended with {process.returncode} in {job.folder}. {_output_tail(job)}")
 

@@ -30,11 +30,17 @@ def prepare_stage_job(lake: Lake, stage: str, *, config: Mapping[str, Any], **in
     digests |= {f"images/{name}": file_digest(index_path(lake, name)) for name in DATASETS}
     digests |= {name: file_digest(folder / "config.json") for name, folder in inputs.items()}
     paths = {"cohort": cohort, "images": lake.root / "images", **inputs}
+    # Not among the digests: a corrected licence text trains nothing anew.
+    licences = {name: dataset.licence for name, dataset in DATASETS.items()}
     return prepare_job(
         lake.folder(stage, "jobs"),
         program,
         config=config,
-        inputs={name: str(path.resolve()) for name, path in paths.items()} | {"cohort_digest": digests["cohort"]},
+        inputs={
+            **{name: str(path.resolve()) for name, path in paths.items()},
+            "cohort_digest": digests["cohort"],
+            "licences": licences,
+        },
         digests=digests,
     )
 

@@ -1,9 +1,9 @@
 """Everything that a user may set for one training run. Recipes are in `presets`; what the settings do is not here."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.training.program import read_model
@@ -20,7 +20,15 @@ class TrainConfig(BaseModel):
         description="Starting weights: empty for random, `hub` for timm's own, a .safetensors file of the same "
         "backbone, or `local-dir:<folder>` as downloaded from the Hugging Face hub",
     )
+    drop_path: float = Field(default=0.0, ge=0, lt=1, description="Stochastic depth: deepest block left out this often")
+    head_per_source: bool = Field(
+        default=False,
+        description="In training each source has a head of its own, as in Ark (arXiv 2310.09507); their mean is kept",
+    )
     image_size: int = Field(default=384, ge=32, le=2048, multiple_of=32, description="Side of the input, pixels")
+    train_on: list[str] = Field(
+        default=[], description="Sources to train and validate on; empty: all. The others are only tested on"
+    )
     epochs: int = Field(default=30, ge=1, le=1000, description="Most passes over the training images")
     batch_size: int = Field(default=32, ge=1, le=4096, description="Images per optimizer step")
     seed: int = Field(default=0, ge=0, lt=2**32, description="Of the initial weights, the order and the augmentation")
@@ -32,8 +40,42 @@ class TrainConfig(BaseModel):
     plateau_patience: int = Field(default=2, ge=0, description="Epochs without improvement before that")
     min_lr: float = Field(default=1e-7, ge=0, description="The learning rate falls no further")
     early_stop_patience: int = Field(default=6, ge=1, description="Epochs without improvement before training ends")
+    schedule: Literal["plateau", "cosine"] = Field(
+        default="plateau",
+        description="plateau: lower lr when validation stalls; cosine: down to min_lr over the epochs",
+    )
+    layer_decay: float = Field(
+        default=1.0, gt=0, le=1, description="A group of layers learns at this times the lr of the one above; 1: alike"
+    )
+    clip_norm: float | None = Field(default=None, gt=0, description="Longest gradient (L2 norm); null: any")
+    accumulate: int = Field(
+        default=1, ge=1, le=1024, description="Parts of a batch, taken one after the other to hold less memory"
+    )
+    ema_decay: float = Field(
+        default=0.0, ge=0, lt=1, description="Judge and keep the running mean of the weights, of this decay; 0: do not"
+    )
+    loss: Literal["focal", "bce", "asl"] = Field(
+        default="focal", description="bce: cross entropy; asl: asymmetric loss, which forgets easy negatives"
+    )
     focal_gamma: float = Field(default=2.0, ge=0, le=10, description="Focal weight (1-p)^gamma; 0: cross entropy")
     focal_alpha: float | None = Field(default=None, gt=0, lt=1, description="Focal weight of positives; null: none")
+
+    asl_gamma_positive: float = Field(default=1.0, ge=0, le=10, description="asl: focal weight of positives")
+    asl_gamma_negative: float = Field(default=4.0, ge=0, le=10, description="asl: focal weight of negatives")
+    asl_margin: float = Field(default=0.05, ge=0, lt=1, description="asl: negatives below this probability are free")
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="Targets move by this part towards one half")
+    class_weights: dict[str, float] = Field(default={}, description="Weight in the loss per class; 1 where not named")
+    source_weights: dict[str, float] = Field(default={}, description="Weight in the loss per source; 1 where not named")
+    sampler: Literal["plain", "source", "class"] = Field(
+        default="plain",
+        description="plain: each image once an epoch; source: by sampler_temperature; class: rare findings repeated",
+    )
+    sampler_temperature: float = Field(
+        default=2.0, ge=1, le=100, description="source: shares follow size^(1/this); 1: as they are, 100: all alike"
+    )
+    sampler_frequency: float = Field(
+        default=0.05, gt=0, lt=1, description="class: images of findings rarer than this are repeated"
+    )
 
     # Irvin et al. 2019, arXiv 1901.07031, compare these policies; the split per class is that of jfhealthcare's
     # Chexpert code. Cardiomegaly is never a 1: CheXpert's labeller writes an uncertain one for every heart failure.
@@ -45,6 +87,10 @@ class TrainConfig(BaseModel):
         default=["Cardiomegaly", "Consolidation", "Effusion"],
         description="Classes where uncertain counts as negative in training; in the rest it is left out",
     )
+    uncertain_as_soft: list[str] = Field(
+        default=[],
+        description="Classes where uncertain counts as 0.7 positive: the mean of the interval of Pham et al. 2021",
+    )
 
     rotation_degrees: float = Field(default=25.0, ge=0, le=180, description="Rotated by up to this, either way")
     shift: float = Field(default=0.05, ge=0, le=0.5, description="Shifted by up to this part of the side")
@@ -55,19 +101,59 @@ class TrainConfig(BaseModel):
     contrast: float = Field(default=0.15, ge=0, lt=1, description="Contrast changed by up to this part")
     horizontal_flip: bool = Field(default=False, description="Mirror half of them: puts the heart on the right")
 
-    precision: Literal["auto", "bf16", "fp32"] = Field(default="auto", description="auto: bf16 on a GPU that has it")
+    best_by: Literal["source_macro_auroc", "macro_auroc", "loss"] = Field(
+        default="source_macro_auroc",
+        description="What chooses the best epoch: validation macro AUROC, mean over the sources; over all images; loss",
+    )
+    report_steps: int = Field(default=50, ge=1, description="Steps between two lines of progress")
+    snapshot_minutes: float = Field(
+        default=10, ge=0, description="Time between two snapshots to go on from, besides that of each epoch"
+    )
+
+    precision: Literal["auto", "bf16", "fp16", "fp32"] = Field(
+        default="auto", description="auto: bf16 on a GPU that has it; fp16 comes with a gradient scaler"
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: the GPU where there is one")
+    compile: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="Compile the network's blocks: a third faster on an H100 after half a minute; auto: on a GPU",
+    )
+    gradient_checkpointing: bool = Field(
+        default=False, description="Compute activations twice instead of holding them: less memory, a third slower"
+    )
     threads: int = Field(default=0, ge=0, le=1024, description="CPU threads of the network; 0 is torch's own choice")
-    loader_threads: int = Field(default=2, ge=1, le=64, description="Threads that read and augment the next batches")
+    loader: Literal["auto", "threads", "processes"] = Field(
+        default="auto",
+        description="What reads and augments the next batches. auto: processes for a GPU, whose steps threads would "
+        "hold up; threads for a CPU",
+    )
+    loader_workers: int = Field(default=2, ge=1, le=64, description="How many of them")
+
+    @field_validator("train_on", mode="before")
+    @classmethod
+    def _split_words(cls, value: Any) -> Any:
+        """`train_on=nih,vindr` on a command line."""
+        return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _names_are_classes(self) -> "TrainConfig":
-        named = [*self.uncertain_as_one, *self.uncertain_as_zero]
-        unknown = sorted(set(named) - set(PATHOLOGIES))
+        named = [*self.uncertain_as_one, *self.uncertain_as_zero, *self.uncertain_as_soft]
+        unknown = sorted({*named, *self.class_weights} - set(PATHOLOGIES))
         if unknown:
             raise ValueError(f"{', '.join(unknown)}: not among the classes {', '.join(PATHOLOGIES)}")
         if len(set(named)) < len(named):
-            raise ValueError("a class stands twice in uncertain_as_one and uncertain_as_zero: name it once")
+            raise ValueError("a class stands twice in uncertain_as_one, _as_zero and _as_soft: name it once")
+        return self
+
+    @model_validator(mode="after")
+    def _numbers_fit(self) -> "TrainConfig":
+        if self.schedule == "cosine" and self.warmup_epochs >= self.epochs:
+            raise ValueError(f"warmup_epochs {self.warmup_epochs:g} leave none of the {self.epochs} epochs: lower them")
+        if self.batch_size % self.accumulate:
+            raise ValueError(f"batch_size {self.batch_size} cannot be cut into {self.accumulate} equal parts")
+        negative = [name for name, weight in {**self.class_weights, **self.source_weights}.items() if weight < 0]
+        if negative:
+            raise ValueError(f"{', '.join(negative)}: a weight is 0 or more")
         return self
 
     @classmethod

@@ -1,9 +1,14 @@
 """The cohort as arrays, its pixels in request order, and batches that wait for the network. Nothing is normalised."""
 
+import multiprocessing
+import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from cxr_pipeline.errors import StoreError, TableError
+from cxr_pipeline.errors import StoreError, TableError, TrainingError
 from cxr_pipeline.images.store import ImageStore
 from cxr_pipeline.pathologies import PATHOLOGIES, UNCERTAIN
 from cxr_pipeline.training.config import TrainConfig
 
-Augment = Callable[[np.ndarray, int], np.ndarray]
+Augment = Callable[[np.ndarray, np.ndarray], np.ndarray]  # pixels uint8 [b, h, w], seeds uint32 [b] -> pixels
+Batch = tuple[np.ndarray, np.ndarray]  # rows int64 [b], pixels uint8 [b, h, w]
+_Read = Callable[[np.ndarray, np.ndarray | None], Batch]
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,22 @@ class Cohort:
     def take(self, rows: np.ndarray) -> "Cohort":
         """The given rows (positions or a boolean mask), in that order."""
         return Cohort(**{name: column[rows] for name, column in vars(self).items()})
+
+    def train_on(self, sources: Sequence[str]) -> "Cohort":
+        """The view of a run on some sources: without the train and val images of the others; all of them when empty.
+
+        Raises TrainingError when the cohort has no image of one of them.
+        """
+        absent = sorted(set(sources) - set(self.datasets))
+        if absent:
+            raise TrainingError(
+                f"train_on names {', '.join(absent)}, of which the cohort has no image: expected some of "
+                f"{', '.join(sorted(set(self.datasets)))}."
+            )
+        if not sources:
+            return self
+        is_named = np.isin(self.datasets.astype(str), list(sources))
+        return self.take(is_named | (self.splits == "test"))
 
     def select(self, split: str) -> "Cohort":
         """The images of one split, in file order."""
@@ -98,54 +121,110 @@ class CohortImages:
         return pixels
 
 
+SOFT_UNCERTAIN = 0.7  # the middle of the interval 0.55-0.85 of Pham et al. 2021, arXiv 1911.06475, section 3.2.2
+
+
 def targets(labels: np.ndarray, shares: np.ndarray, config: TrainConfig) -> tuple[np.ndarray, np.ndarray]:
     """(float32 [n, 14] targets in 0..1, bool [n, 14] mask of the cells to learn from).
 
-    Unknown cells are never learnt from. Uncertain ones count as 1, as 0 or not at all, per class, as `config` says.
-    Where the votes of several readers were kept, their share is the target, whatever the label.
+    Unknown cells are never learnt from. Uncertain ones count as 1, as 0, as SOFT_UNCERTAIN or not at all, per class,
+    as `config` says. Where the votes of several readers were kept, their share is the target, whatever the label.
     """
-    ones, zeros = (np.isin(PATHOLOGIES, names) for names in (config.uncertain_as_one, config.uncertain_as_zero))
-    uncertain = labels == UNCERTAIN
-    values = np.where(uncertain, ones, labels).astype(np.float32)
-    voted = ~np.isnan(shares)
-    mask = ~np.isnan(labels) & (~uncertain | ones | zeros | voted)
-    return np.where(mask, np.where(voted, shares, values), np.float32(0)), mask
+    policies = {1.0: config.uncertain_as_one, 0.0: config.uncertain_as_zero, SOFT_UNCERTAIN: config.uncertain_as_soft}
+    meaning = np.full(len(PATHOLOGIES), np.nan, dtype=np.float32)
+    for value, names in policies.items():
+        meaning[np.isin(PATHOLOGIES, names)] = value
+    values = np.where(labels == UNCERTAIN, meaning, labels)
+    values = np.where(np.isnan(labels) | np.isnan(shares), values, shares)
+    mask = ~np.isnan(values)
+    smoothed = values * (1 - config.label_smoothing) + config.label_smoothing / 2
+    return np.where(mask, smoothed, np.float32(0)).astype(np.float32), mask
 
 
-def shuffled(n: int, *, seed: int, epoch: int) -> np.ndarray:
-    """int64 [n]: the order of `epoch`, the same for the same seed whatever happened before."""
-    return np.random.default_rng((seed, epoch)).permutation(n)
+def cell_weights(cohort: Cohort, mask: np.ndarray, config: TrainConfig) -> np.ndarray:
+    """float32 [n, 14]: what each cell weighs in the loss, by class and source; 0 where `mask` is false."""
+    of_class = np.array([config.class_weights.get(name, 1.0) for name in PATHOLOGIES])
+    of_source = np.array([config.source_weights.get(name, 1.0) for name in cohort.datasets])
+    return (mask * of_class * of_source[:, None]).astype(np.float32)
 
 
-def batches(
-    images: CohortImages,
-    order: np.ndarray,
-    *,
-    batch_size: int,
-    augment: Augment | None = None,
-    seed: Sequence[int] = (0,),
-    threads: int = 1,
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(rows int64 [b], pixels uint8 [b, size, size]) in `order`; the last batch may be smaller.
+class Loader:
+    """Reads and augments batches ahead of the network, in threads or processes that live until `close`.
 
-    Threads read and augment the next batches while the network runs: worker processes are twelve times slower on a
-    memory map (measured). Each batch is augmented with its own seed, so the number of threads changes no pixel.
+    Threads read a memory map twelve times faster than processes hand it over (measured), which is what a CPU wants. But
+    they share one interpreter with the program: on an H100 at 224 pixels they held up the launching of kernels by a
+    quarter. Processes are spawned, since a fork would copy locks that other threads hold; `augment` must be picklable.
     """
-    cuts = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-    seeds = np.random.SeedSequence(seed).generate_state(max(len(cuts), 1))
 
-    def load(number: int) -> tuple[np.ndarray, np.ndarray]:
-        pixels = images.read(cuts[number])
-        return cuts[number], pixels if augment is None else augment(pixels, int(seeds[number]))
+    def __init__(
+        self, images: CohortImages, augment: Augment | None = None, *, workers: int = 1, processes: bool = False
+    ) -> None:
+        self.images = images
+        self.workers = workers
+        self._read: _Read = partial(_read, images, augment)
+        self._pool: Executor = ThreadPoolExecutor(workers, thread_name_prefix="batches")
+        if processes:
+            self._read = _read_in_process
+            spawn = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(workers, spawn, initializer=_start_process, initargs=(images, augment))
 
-    with ThreadPoolExecutor(threads, thread_name_prefix="batches") as pool:
-        ahead: deque[Future[tuple[np.ndarray, np.ndarray]]] = deque()
-        for number in range(len(cuts)):
-            ahead.append(pool.submit(load, number))
-            if len(ahead) > threads:
+    def batches(self, order: np.ndarray, *, batch_size: int, seed: Sequence[int] | None = None) -> Iterator[Batch]:
+        """The images in `order`, batch by batch; the last may be smaller. Without a seed they are as stored.
+
+        Each image is augmented with its own seed, drawn from `seed` and its row: neither the workers, nor the batch
+        size, nor the number of training processes change a pixel. Raises StoreError as `CohortImages.read` does, and
+        TrainingError when a loader process ends.
+        """
+        seeds = None if seed is None else np.random.SeedSequence(seed).generate_state(max(len(self.images), 1))
+        ahead: deque[Future[Batch]] = deque()
+        try:
+            for start in range(0, len(order), batch_size):
+                rows = order[start : start + batch_size]
+                ahead.append(self._pool.submit(self._read, rows, None if seeds is None else seeds[rows]))
+                if len(ahead) > self.workers:
+                    yield ahead.popleft().result()
+            while ahead:
                 yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
+        except BrokenProcessPool as error:
+            raise TrainingError(
+                f"A loader process ended ({error}), perhaps for want of memory: lower `loader_workers`, or set "
+                "`loader` to `threads`."
+            ) from error
+        finally:
+            for future in ahead:
+                future.cancel()
+
+    def close(self) -> None:
+        """Ends the threads or processes."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+def _read(images: CohortImages, augment: Augment | None, rows: np.ndarray, seeds: np.ndarray | None) -> Batch:
+    pixels = images.read(rows)
+    return rows, pixels if augment is None or seeds is None else augment(pixels, seeds)
+
+
+_READ: list[_Read] = []  # of a loader process: its images, opened once
+
+
+def _start_process(images: CohortImages, augment: Augment | None) -> None:
+    """One core; and it ends with its parent, even one killed with -9, which the pool alone does not see."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    _READ.append(partial(_read, images, augment))
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _read_in_process(rows: np.ndarray, seeds: np.ndarray | None) -> Batch:
+    return _READ[0](rows, seeds)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _text(column: pa.ChunkedArray) -> np.ndarray:

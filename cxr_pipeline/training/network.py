@@ -1,5 +1,6 @@
 """The network: a timm backbone for one grey channel, its starting weights, and its input. Fitting is in `loop`."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +23,40 @@ def build_network(
 ) -> nn.Module:
     """One grey channel in, `n_labels` logits out, on the CPU; starting weights as `config.pretrained` says.
 
-    `bias` float [n_labels] is put on the head. `pretrained=False` leaves all weights random, for a checkpoint to
-    fill. Raises TrainingError for an unknown backbone and CheckpointError when the starting weights cannot be had.
+    `bias` float [n_labels], or of an equal part of it, is put on the head. `pretrained=False` leaves all weights
+    random, for a checkpoint to fill. Raises TrainingError for an unknown backbone and CheckpointError when the
+    starting weights cannot be had.
     """
     if not timm.is_model(config.backbone):
         raise TrainingError(f"timm {timm.__version__} has no backbone {config.backbone!r}: see timm.list_models().")
     source = config.pretrained if pretrained else ""
     file = None if source in ("", "hub") else _weights_file(source)
     overlay = {"file": str(file), "custom_load": False} if file else None
-    network = _create(config.backbone, n_labels, source, overlay)
+    network = _create(config, n_labels, source, overlay)
     if file:
         _check_file_fits(network, file)
     if bias is not None:
         with torch.no_grad():
-            _head(network).bias.copy_(torch.from_numpy(bias))
+            _head(network).bias.copy_(torch.from_numpy(bias).tile(n_labels // len(bias)))
     return network
+
+
+def merge_heads(network: nn.Module, *, heads: int) -> nn.Module:
+    """A copy of `network`, whose head is the mean of the `heads` that stand one after the other in its head.
+
+    Heads are linear, so it gives the mean of their logits.
+    """
+    merged: Any = copy.deepcopy(network)
+    many = _head(merged)
+    labels = many.out_features // heads
+    with torch.no_grad():
+        weight = many.weight.unflatten(0, (heads, labels)).mean(dim=0)
+        bias = many.bias.unflatten(0, (heads, labels)).mean(dim=0)
+        merged.reset_classifier(labels)
+        one = _head(merged.to(weight.device))
+        one.weight.copy_(weight)
+        one.bias.copy_(bias)
+    return merged
 
 
 def prevalence_bias(targets: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -78,13 +98,17 @@ def _weights_file(source: str) -> Path:
     return file
 
 
-def _create(backbone: str, n_labels: int, source: str, overlay: dict[str, Any] | None) -> nn.Module:
+def _create(config: TrainConfig, n_labels: int, source: str, overlay: dict[str, Any] | None) -> nn.Module:
     """A file overlays the backbone's own entry: timm then drops the old head and sums the RGB weights for the grey
     channel, which its `checkpoint_path` does not."""
+    backbone = config.backbone
+    depth: dict[str, Any] = {"drop_path_rate": config.drop_path} if config.drop_path else {}
     try:
         return timm.create_model(
-            backbone, pretrained=bool(source), pretrained_cfg_overlay=overlay, in_chans=1, num_classes=n_labels
+            backbone, pretrained=bool(source), pretrained_cfg_overlay=overlay, in_chans=1, num_classes=n_labels, **depth
         )
+    except TypeError as error:
+        raise TrainingError(f"{backbone} does not take drop_path ({error}): set it to 0.") from error
     except (OSError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(
             f"No starting weights for {backbone} from {source!r}: {error} Where the hub cannot be reached set "

@@ -5,13 +5,13 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from cxr_pipeline.errors import CxrError, JobError
+from cxr_pipeline.errors import CxrError, Interrupted, JobError
 from cxr_pipeline.storage.files import write_json
 
 Event = dict[str, Any]
@@ -20,7 +20,10 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class JobInputs(BaseModel):
-    """`inputs.json`: the files that a job reads. `images` holds one store per dataset."""
+    """`inputs.json`: the files that a job reads. `images` holds one store per dataset.
+
+    `licences`, dataset -> terms, are what the checkpoint inherits.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,7 +31,11 @@ class JobInputs(BaseModel):
     images: Path
     cohort_digest: str
     checkpoint: Path | None = None
+    licences: dict[str, str] = {}
 
+
+RESUME = "resume.json"  # of a program that can go on: its `events_bytes` of the event file are kept
+REQUEUE = 75  # exit status EX_TEMPFAIL: stopped by a signal, and the same command goes on
 
 Body = Callable[[Path, JobInputs, Report], dict[str, Any]]
 
@@ -36,19 +43,30 @@ Body = Callable[[Path, JobInputs, Report], dict[str, Any]]
 def run_program(job: Path, body: Body) -> int:
     """Runs `body(job, inputs, report)` in a job folder and returns the exit status of the process.
 
-    Events go to `events.jsonl` (begun anew) and to Dagster where it listens, else to stdout. What `body` returns
-    becomes `result.json`, written last. A CxrError is one line on stderr and status 1; other exceptions propagate.
+    Events go to `events.jsonl` and to Dagster where it listens, else to stdout. What `body` returns becomes
+    `result.json`, written last. A CxrError is one line on stderr and status 1, Interrupted one line and status
+    REQUEUE; other exceptions propagate. Of the processes that torchrun starts, the first one writes.
     """
+    is_first = os.environ.get("RANK", "0") == "0"
     try:
-        _begin(job)
+        _begin(job, is_first=is_first)
         inputs = read_model(job / "inputs.json", JobInputs)
-        with _open_report(job / "events.jsonl") as report:
+        with _open_report(job) if is_first else nullcontext(_ignore) as report:
             result = body(job, inputs, report)
-        write_json(job / "result.json", result)
+        if is_first:
+            write_json(job / "result.json", result)
     except CxrError as error:
         sys.stderr.write(f"error: {error}\n")
-        return 1
+        return REQUEUE if isinstance(error, Interrupted) else 1
     return 0
+
+
+def rewind_events(job: Path) -> None:
+    """Cuts `events.jsonl` to what a program that goes on will not tell again; to nothing where none goes on."""
+    events, resume = job / "events.jsonl", job / RESUME
+    kept = int(json.loads(resume.read_text())["events_bytes"]) if resume.is_file() else 0
+    if events.is_file():
+        os.truncate(events, min(kept, events.stat().st_size))
 
 
 def read_model(path: Path, model: type[Model]) -> Model:
@@ -68,15 +86,17 @@ def event_line(event: Event) -> str:
     return " ".join([str(event["event"]), *(f"{key}={_short(value)}" for key, value in values.items())])
 
 
-def _begin(job: Path) -> None:
+def _begin(job: Path, *, is_first: bool) -> None:
     if not job.is_dir():
         raise JobError(f"No job folder at {job}: expected a folder with config.json and inputs.json.")
-    (job / "result.json").unlink(missing_ok=True)  # its presence says that the job is complete
+    if is_first:
+        (job / "result.json").unlink(missing_ok=True)  # its presence says that the job is complete
+        rewind_events(job)
 
 
 @contextmanager
-def _open_report(path: Path) -> Iterator[Report]:
-    with path.open("w", encoding="utf-8") as file, _open_listener() as listen:
+def _open_report(job: Path) -> Iterator[Report]:
+    with (job / "events.jsonl").open("a", encoding="utf-8") as file, _open_listener() as listen:
 
         def report(event: Event) -> None:
             file.write(json.dumps(event, allow_nan=False) + "\n")
@@ -105,6 +125,10 @@ def _open_listener() -> Iterator[Report]:
 def _print(event: Event) -> None:
     sys.stdout.write(event_line(event) + "\n")
     sys.stdout.flush()
+
+
+def _ignore(_: Event) -> None:
+    pass
 
 
 def _short(value: object) -> str:

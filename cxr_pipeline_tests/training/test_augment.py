@@ -19,7 +19,8 @@ def pictures():
 
 def test_the_seed_decides_every_pixel(pictures):
     augment = augmentation(TrainConfig())
-    once, again, other = augment(pictures, 5), augment(pictures, 5), augment(pictures, 6)
+    seeds = np.arange(8)
+    once, again, other = augment(pictures, seeds), augment(pictures, seeds), augment(pictures, seeds + 8)
     assert once.dtype == np.uint8
     assert once.shape == pictures.shape
     np.testing.assert_array_equal(once, again)
@@ -27,11 +28,18 @@ def test_the_seed_decides_every_pixel(pictures):
     assert not np.array_equal(once[0], once[1])
 
 
+def test_an_image_changes_alike_in_any_company(pictures):
+    augment = augmentation(TrainConfig())
+    together = augment(pictures, np.arange(8))
+    np.testing.assert_array_equal(augment(pictures[5:], np.arange(5, 8)), together[5:])
+
+
 def test_threads_do_not_disturb_each_other(pictures):
     augment = augmentation(TrainConfig())
-    alone = [augment(pictures, seed) for seed in range(16)]
+    seeds = np.arange(128).reshape(16, 8)
+    alone = [augment(pictures, own) for own in seeds]
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda seed: augment(pictures, seed), range(16)))
+        together = list(pool.map(lambda own: augment(pictures, own), seeds))
     np.testing.assert_array_equal(alone, together)
 
 
@@ -51,13 +59,13 @@ def test_nothing_to_do_is_no_augmentation():
     ],
 )
 def test_each_field_changes_pictures_by_itself(change, pictures):
-    changed = augmentation(TrainConfig(**{**OFF, **change}))(pictures, 1)
+    changed = augmentation(TrainConfig(**{**OFF, **change}))(pictures, np.arange(8))
     assert not np.array_equal(changed, pictures)
 
 
 def test_the_heart_stays_on_its_side_unless_asked(pictures):
     def mirrored(config):
-        changed = augmentation(config)(np.repeat(pictures, 8, axis=0), 1).astype(float)
+        changed = augmentation(config)(np.repeat(pictures, 8, axis=0), np.arange(64)).astype(float)
         return (changed[:, :, :24].mean(axis=(1, 2)) < changed[:, :, 24:].mean(axis=(1, 2))).mean()
 
     assert mirrored(TrainConfig()) == 0
@@ -65,7 +73,7 @@ def test_the_heart_stays_on_its_side_unless_asked(pictures):
 
 
 def test_holes_are_black_and_few(pictures):
-    changed = augmentation(TrainConfig(**{**OFF, "dropout_holes": 2, "dropout_size": 0.25}))(pictures, 1)
+    changed = augmentation(TrainConfig(**{**OFF, "dropout_holes": 2, "dropout_size": 0.25}))(pictures, np.arange(8))
     holes = (changed == 0).mean(axis=(1, 2))
     assert 0 < holes.max() <= 2 * 0.25**2
     np.testing.assert_array_equal(changed[changed > 0], pictures[changed > 0])

@@ -6,7 +6,7 @@ import torch
 from cxr_pipeline.errors import CheckpointError
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.storage.files import file_digest
-from cxr_pipeline.training.checkpoint import CheckpointConfig, load_checkpoint, save_checkpoint
+from cxr_pipeline.training.checkpoint import CheckpointConfig, Transform, load_checkpoint, save_checkpoint
 from cxr_pipeline.training.network import build_network
 from cxr_pipeline_tests.training.tiny import SIZE, TINY
 
@@ -51,7 +51,7 @@ def test_is_two_files_and_their_names_are_those_of_the_contract(folder):
     assert sorted(file.name for file in folder.iterdir()) == ["config.json", "model.safetensors"]
     assert set(json.loads((folder / "config.json").read_text())) == {
         *("labels", "train", "thresholds", "mean", "std", "cohort_digest", "code_version", "best_epoch"),
-        *("val_macro_auroc", "sources", "is_phantom", "weights_sha256"),
+        *("val_macro_auroc", "sources", "is_phantom", "weights_sha256", "transform", "temperature", "licences"),
     }
 
 
@@ -73,6 +73,17 @@ def test_one_flipped_bit_is_found(folder):
 def test_a_config_of_something_else_is_told(folder):
     (folder / "config.json").write_text('{"labels": []}')
     with pytest.raises(CheckpointError, match="not a checkpoint's"):
+        load_checkpoint(folder)
+
+
+def test_the_transform_follows_from_the_training_and_cannot_disagree(folder):
+    _, config = load_checkpoint(folder)
+    assert config.transform == Transform(size=SIZE, mean=0.5, std=0.25)
+    stated = json.loads((folder / "config.json").read_text())
+    assert stated["transform"] == {"size": SIZE, "channels": 1, "fit": "letterbox", "mean": 0.5, "std": 0.25}
+    stated["transform"]["size"] *= 2
+    (folder / "config.json").write_text(json.dumps(stated))
+    with pytest.raises(CheckpointError, match="but train, mean and std say"):
         load_checkpoint(folder)
 
 

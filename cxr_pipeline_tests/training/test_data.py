@@ -1,16 +1,19 @@
+import os
 import threading
+from contextlib import closing
 
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from cxr_pipeline.errors import StoreError, TableError
+from cxr_pipeline.errors import StoreError, TableError, TrainingError
 from cxr_pipeline.pathologies import EVIDENCE, PATHOLOGIES, SPLITS
 from cxr_pipeline.storage.lake import validate_table
-from cxr_pipeline.tables import CohortTable
+from cxr_pipeline.tables.split import CohortTable
+from cxr_pipeline.training.augment import Augmentation
 from cxr_pipeline.training.config import TrainConfig
-from cxr_pipeline.training.data import CohortImages, batches, read_cohort, shuffled, targets
+from cxr_pipeline.training.data import CohortImages, Loader, cell_weights, read_cohort, targets
 from cxr_pipeline_tests.training.tiny import SIZE, write_cohort, write_store
 
 
@@ -35,9 +38,12 @@ def polars_cohort():
             "sex": ["F", None],
             "official_split": ["test", None],
             "is_phantom": [False, True],
+            "labelled_by": ["physician", None],
             **cells,
             "evidence": evidence.to_struct(),
             "reader_share": [None, {name: k / 14 for k, name in enumerate(PATHOLOGIES)}],
+            "duplicate_group": [None, "chexpert/a"],
+            "weight": [1.0, 0.5],
             "split": pl.Series(["test", "train"], dtype=pl.Enum(SPLITS)),
             "group": ["nih/2", "chexpert/1"],
             "shard": ["a.arrow", "a.arrow"],
@@ -127,33 +133,52 @@ def test_share_of_readers_is_learnt_instead_of_the_label_but_never_of_an_unknown
     assert values[3, 1:].tolist() == [1] * 13
 
 
-def test_each_epoch_has_its_own_order_and_the_seed_repeats_it():
-    first, second = shuffled(50, seed=1, epoch=1), shuffled(50, seed=1, epoch=2)
-    assert sorted(first) == sorted(second) == list(range(50))
-    assert first.tolist() != second.tolist()
-    assert first.tolist() == shuffled(50, seed=1, epoch=1).tolist()
-    assert first.tolist() != shuffled(50, seed=2, epoch=1).tolist()
-
-
-def test_batches_cover_the_order_and_do_not_depend_on_the_threads(images):
-    def noise(pixels, seed):
-        return pixels + np.random.default_rng(seed).integers(0, 9, pixels.shape).astype(np.uint8)
-
-    order = shuffled(len(images), seed=0, epoch=1)
-    one, four = (
-        list(batches(images, order, batch_size=7, augment=noise, seed=(0, 1), threads=threads)) for threads in (1, 4)
+def test_soft_uncertain_and_smoothing_move_the_targets_alone():
+    labels = np.full((3, 14), [[-1], [0], [1]], dtype=np.float32)
+    config = TrainConfig(
+        uncertain_as_one=[], uncertain_as_zero=[], uncertain_as_soft=["Mass"], label_smoothing=0.1, epochs=30
     )
-    assert np.concatenate([rows for rows, _ in one]).tolist() == order.tolist()
-    assert [len(rows) for rows, _ in one] == [7] * 13 + [5]
-    for (rows, pixels), (same_rows, same_pixels) in zip(one, four, strict=True):
-        np.testing.assert_array_equal(rows, same_rows)
-        np.testing.assert_array_equal(pixels, same_pixels)
-    assert not np.array_equal(one[0][1], images.read(one[0][0]))
+    values, mask = targets(labels, np.full_like(labels, np.nan), config)
+    mass = PATHOLOGIES.index("Mass")
+    assert mask[0].tolist() == [name == "Mass" for name in PATHOLOGIES]
+    assert values[:, mass].tolist() == pytest.approx([0.7 * 0.9 + 0.05, 0.05, 0.95])
 
 
-def test_batches_without_augmentation_are_the_stored_pixels(images):
-    for rows, pixels in batches(images, np.arange(10), batch_size=4):
-        np.testing.assert_array_equal(pixels, images.read(rows))
+def test_weights_of_class_and_source_multiply_and_unknown_cells_have_none(inputs):
+    cohort = read_cohort(inputs.cohort)
+    mask = np.ones((len(cohort), 14), dtype=bool)
+    mask[0, 0] = False
+    config = TrainConfig(class_weights={"Mass": 3}, source_weights={"nih": 0.5})
+    weights = cell_weights(cohort, mask, config)
+    mass, nih = PATHOLOGIES.index("Mass"), cohort.datasets == "nih"
+    assert weights.dtype == np.float32
+    assert weights[0, 0] == 0
+    assert set(weights[nih, mass]) == {1.5}
+    assert set(weights[~nih, mass]) == {3}
+    assert set(weights[nih, mass + 1]) == {0.5}
+
+
+@pytest.mark.parametrize("processes", [False, True])
+def test_batches_cover_the_order_and_depend_neither_on_workers_nor_on_their_size(images, processes):
+    order = np.random.default_rng(0).permutation(len(images))
+    augment = Augmentation(TrainConfig())
+    with (
+        closing(Loader(images, augment)) as one,
+        closing(Loader(images, augment, workers=2, processes=processes)) as two,
+    ):
+        alone = list(one.batches(order, batch_size=7, seed=(0, 1)))
+        together = list(two.batches(order, batch_size=10, seed=(0, 1)))
+    assert [len(rows) for rows, _ in alone] == [7] * 13 + [5]
+    for found, expected in zip(together[0], zip(*alone, strict=True), strict=True):
+        np.testing.assert_array_equal(found, np.concatenate(expected)[:10])
+    assert np.concatenate([rows for rows, _ in together]).tolist() == order.tolist()
+    assert not np.array_equal(alone[0][1], images.read(alone[0][0]))
+
+
+def test_batches_without_a_seed_are_the_stored_pixels(images):
+    with closing(Loader(images, Augmentation(TrainConfig()))) as loader:
+        for rows, pixels in loader.batches(np.arange(10), batch_size=4):
+            np.testing.assert_array_equal(pixels, images.read(rows))
 
 
 def test_the_next_batch_is_read_while_the_network_works(images):
@@ -161,11 +186,21 @@ def test_the_next_batch_is_read_while_the_network_works(images):
     began = [threading.Event() for _ in range(3)]
     calls = iter(began)
 
-    def note(pixels, seed):
+    def note(pixels, seeds):
         next(calls).set()
         return pixels
 
-    stream = batches(images, np.arange(12), batch_size=4, augment=note)
-    next(stream)
-    assert began[1].wait(timeout=10)
-    stream.close()
+    with closing(Loader(images, note)) as loader:
+        stream = loader.batches(np.arange(12), batch_size=4, seed=(0,))
+        next(stream)
+        assert began[1].wait(timeout=10)
+        stream.close()
+
+
+def test_a_loader_process_that_dies_is_told(images):
+    with closing(Loader(images, _die, processes=True)) as loader, pytest.raises(TrainingError, match="loader_workers"):
+        list(loader.batches(np.arange(4), batch_size=4, seed=(0,)))
+
+
+def _die(pixels, seeds):
+    os._exit(1)

@@ -11,7 +11,10 @@ from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.training import loop
 from cxr_pipeline.training.checkpoint import load_checkpoint
 from cxr_pipeline.training.data import read_cohort
+from cxr_pipeline.training.learner import Learner
 from cxr_pipeline.training.loop import fit
+from cxr_pipeline.training.outcome import Epoch
+from cxr_pipeline.training.temperature import calibrate, fit_temperature, to_logits
 from cxr_pipeline.training.thresholds import choose_thresholds, macro_auroc
 from cxr_pipeline_tests.training.tiny import TINY, write_cohort
 
@@ -42,7 +45,7 @@ def test_reports_start_epochs_and_done(learnt):
     assert sum(start["cells"]["train"]["Mass"].values()) == 48
     assert set(epochs[0]) == {
         *("event", "epoch", "epochs", "train_loss", "val_loss", "val_macro_auroc"),
-        *("lr", "seconds", "images_per_second", "best"),
+        *("lr", "seconds", "images_per_second", "best", "val_source_auroc", "val_auroc"),
     }
     assert [event["epoch"] for event in epochs] == [1, 2, 3, 4]
     assert epochs[-1]["train_loss"] < epochs[0]["train_loss"]
@@ -60,11 +63,14 @@ def test_what_is_reported_is_json_and_names_no_patient(learnt, inputs):
 def test_the_checkpoint_is_the_best_epoch_with_thresholds_of_its_validation_scores(learnt, inputs):
     job, _, result = learnt
     network, config = load_checkpoint(job / "checkpoint")
-    val = loop._part(read_cohort(inputs.cohort), "val", inputs.images, config.train)
-    _, probabilities = loop.Learner(config.train, network, torch.device("cpu")).predict(val, 1)
+    with loop.open_part(read_cohort(inputs.cohort), "val", inputs, config.train) as val:
+        _, probabilities = Learner(config.train, network, torch.device("cpu")).predict(val, 1)
     macro, per_class = macro_auroc(val.cohort.labels, probabilities)
     assert (macro, per_class) == (result.val_macro_auroc, result.val_auroc)
-    assert config.thresholds == result.thresholds == choose_thresholds(val.cohort.labels, probabilities)
+    logits = to_logits(probabilities)
+    assert config.temperature == fit_temperature(val.cohort.labels, logits)
+    calibrated = calibrate(logits, config.temperature)
+    assert config.thresholds == result.thresholds == choose_thresholds(val.cohort.labels, calibrated)
     assert (config.best_epoch, config.val_macro_auroc) == (result.best_epoch, result.val_macro_auroc)
     assert config.train == TINY.model_copy(update={"epochs": 4})
     assert (config.sources, config.is_phantom, config.labels) == (["chexpert", "nih"], True, list(PATHOLOGIES))
@@ -73,7 +79,7 @@ def test_the_checkpoint_is_the_best_epoch_with_thresholds_of_its_validation_scor
 
 def test_the_same_seed_gives_the_same_weights_bit_by_bit(inputs, tmp_path):
     _, first = run(inputs, tmp_path / "a")
-    _, again = run(inputs, tmp_path / "b", loader_threads=1)
+    _, again = run(inputs, tmp_path / "b", loader_workers=1)
     _, other = run(inputs, tmp_path / "c", seed=1)
     one, two = (safetensors.torch.load_file(tmp_path / job / "checkpoint" / "model.safetensors") for job in "ab")
     assert all(torch.equal(one[name], two[name]) for name in one)
@@ -84,14 +90,14 @@ def test_the_same_seed_gives_the_same_weights_bit_by_bit(inputs, tmp_path):
 def test_training_ends_early_and_keeps_the_best_epoch(inputs, tmp_path, monkeypatch):
     scores = iter([0.6, 0.8, 0.7, 0.8, 0.7])
     monkeypatch.setattr(loop, "macro_auroc", lambda labels, probabilities: (next(scores), {}))
-    events, result = run(inputs, tmp_path, epochs=5, early_stop_patience=2)
+    events, result = run(inputs, tmp_path, epochs=5, early_stop_patience=2, best_by="macro_auroc")
     assert [event["best"] for event in events[1:-1]] == [True, True, False, False]
     assert (result.best_epoch, result.epochs, result.val_macro_auroc) == (2, 4, 0.8)
 
 
 def test_the_learning_rate_falls_on_a_plateau(inputs, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "macro_auroc", lambda labels, probabilities: (0.5, {}))
-    events, _ = run(inputs, tmp_path, epochs=4, plateau_patience=1, plateau_factor=0.1)
+    events, _ = run(inputs, tmp_path, epochs=4, plateau_patience=1, plateau_factor=0.1, best_by="macro_auroc")
     assert [event["lr"] for event in events[1:-1]] == pytest.approx([TINY.lr] * 3 + [TINY.lr / 10])
 
 
@@ -128,3 +134,50 @@ def test_nothing_to_learn_from_is_told(inputs, tmp_path, absent):
     unusual = unusual_inputs(inputs, tmp_path, labels=[[None] * 14] * 4, splits=["train", "val"] * 2)
     with pytest.raises(TrainingError, match="2 train images and 0 known labels"):
         run(unusual, tmp_path)
+
+
+def test_the_best_epoch_is_chosen_by_what_the_config_names():
+    low = {"lr": 1e-3, "train_loss": 1.0, "val_auroc": {}}
+    epoch = Epoch(1, val_loss=0.4, val_macro_auroc=0.9, val_source_auroc={"a": 0.6, "b": 0.8, "c": None}, **low)
+    assert epoch.score("source_macro_auroc") == pytest.approx(0.7)
+    assert epoch.score("macro_auroc") == 0.9
+    assert epoch.score("loss") == -0.4
+    blind = Epoch(1, val_loss=0.4, val_macro_auroc=None, val_source_auroc={"a": None}, **low)
+    assert {blind.score(by) for by in ("source_macro_auroc", "macro_auroc", "loss")} == {-0.4}
+
+
+def test_progress_between_epochs_has_pace_and_loss(inputs, tmp_path):
+    events, _ = run(inputs, tmp_path, epochs=1, batch_size=8, report_steps=2)
+    steps = [event for event in events if event["event"] == "step"]
+    assert [(event["step"], event["steps"]) for event in steps] == [(2, 6), (4, 6), (6, 6)]
+    (epoch,) = (event for event in events if event["event"] == "epoch")
+    assert np.mean([event["loss"] for event in steps]) == pytest.approx(epoch["train_loss"])
+    assert all(event["images_per_second"] > 0 and 0 <= event["data_wait"] <= 1 for event in steps)
+    assert [event["eta_seconds"] >= 0 for event in steps] == [True] * 3
+
+
+def test_images_of_a_loss_that_is_not_a_number_are_kept_in_the_job_and_told_nowhere(inputs, tmp_path):
+    with pytest.raises(TrainingError, match=r"not_finite\.json") as caught:
+        run(inputs, tmp_path, lr=1.0, weight_decay=0.0, label_smoothing=float("nan"))
+    named = json.loads((tmp_path / "not_finite.json").read_text())["image_ids"]
+    assert 0 < len(named) <= TINY.batch_size
+    assert set(named) <= set(read_cohort(inputs.cohort).image_ids)
+    assert not any(image_id in str(caught.value) for image_id in named)
+
+
+def test_a_head_per_source_learns_and_leaves_a_checkpoint_with_one(inputs, tmp_path):
+    _, result = run(inputs, tmp_path, epochs=4, head_per_source=True)
+    network, config = load_checkpoint(tmp_path / "checkpoint")
+    assert network.get_classifier().out_features == len(config.labels) == 14
+    with loop.open_part(read_cohort(inputs.cohort), "val", inputs, config.train) as val:
+        _, probabilities = Learner(config.train, network, torch.device("cpu")).predict(val, 1)
+    assert macro_auroc(val.cohort.labels, probabilities)[0] == pytest.approx(result.val_macro_auroc, abs=1e-3)
+    assert result.val_macro_auroc > 0.9
+
+
+def test_drop_path_is_the_backbones_and_a_backbone_without_it_is_told(inputs, tmp_path):
+    _, kept = run(inputs, tmp_path / "kept", epochs=1)
+    _, dropped = run(inputs, tmp_path / "dropped", epochs=1, drop_path=0.5)
+    assert dropped.train_loss != kept.train_loss
+    with pytest.raises(TrainingError, match="does not take drop_path"):
+        run(inputs, tmp_path / "vgg", epochs=1, backbone="vgg11", drop_path=0.5)

@@ -9,7 +9,8 @@ from safetensors.torch import save_file
 
 from cxr_pipeline.errors import CheckpointError, TrainingError
 from cxr_pipeline.training.config import TrainConfig
-from cxr_pipeline.training.network import build_network, grey_statistics, prepare, prevalence_bias
+from cxr_pipeline.training.network import build_network, grey_statistics, merge_heads, prepare, prevalence_bias
+from cxr_pipeline_tests.training.tiny import TINY
 
 BACKBONE = "test_convnext"
 
@@ -121,3 +122,13 @@ def test_prepare_leaves_the_pixels_alone():
     pixels = torch.full((1, 32, 32), 7, dtype=torch.uint8)
     prepare(pixels, image_size=32, mean=0.5, std=0.5)
     assert (pixels == 7).all()
+
+
+def test_the_merged_head_gives_the_mean_of_the_heads_logits():
+    many = build_network(TINY, n_labels=3 * 14, bias=np.linspace(-2, 2, 14, dtype=np.float32)).eval()
+    torch.nn.init.normal_(many.get_classifier().weight)
+    images = torch.randn(4, 1, 32, 32)
+    with torch.inference_mode():
+        expected = many(images).unflatten(1, (3, 14)).mean(dim=1)
+        torch.testing.assert_close(merge_heads(many, heads=3)(images), expected)
+        assert many(images).shape == (4, 42)

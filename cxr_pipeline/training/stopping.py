@@ -1,0 +1,31 @@
+"""A polite end: SIGTERM (a scheduler's notice) and SIGUSR1 (Slurm's early warning) ask a program to save and leave."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+
+
+@contextmanager
+def listen_for_stop() -> Iterator[threading.Event]:
+    """An event that is set when one of SIGNALS arrives, which otherwise would end the program.
+
+    Python lets the main thread alone do so; in another thread the event stays unset.
+    """
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+
+    def note(_: int, __: FrameType | None) -> None:
+        asked.set()
+
+    before = {number: signal.signal(number, note) for number in SIGNALS}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
