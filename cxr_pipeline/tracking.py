@@ -4,17 +4,24 @@ The only module that imports mlflow, and only inside the functions: the import t
 """
 
 import os
+import platform
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from cxr_pipeline.pathologies import PATHOLOGIES
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 MODEL_NAME = "cxr_pipeline"
 CANDIDATE = "candidate"
+SERVED_BY = "cxr_pipeline.evaluation.served"  # the module that MLflow loads a checkpoint with; torch comes with it
+SERVED_COLUMN = "image"
 
 _BATCH = 900  # MLflow takes at most 1,000 metrics in one call
 
@@ -103,17 +110,40 @@ class TrackedRun:
         self.client.log_artifacts(self.run_id, str(folder), name)
 
     def register_checkpoint(self, *, artifact: str) -> int:
-        """Registers the run's artifact folder as a model version and gives it the alias `candidate`."""
+        """Registers the run's artifact folder, a checkpoint, as a model version with the alias `candidate`.
+
+        The folder becomes an MLflow model: `mlflow models predict` takes rows of `image` and gives 14 probabilities.
+        """
         from mlflow.exceptions import MlflowException
 
+        with tempfile.TemporaryDirectory() as folder:
+            _describe_model(Path(folder), artifact=artifact, run_id=self.run_id)
+            self.log_folder(Path(folder), artifact)
         try:
             self.client.get_registered_model(MODEL_NAME)
         except MlflowException:
             self.client.create_registered_model(MODEL_NAME)
         source = f"{self.client.get_run(self.run_id).info.artifact_uri}/{artifact}"
-        version = self.client.create_model_version(MODEL_NAME, source, run_id=self.run_id)
-        self.client.set_registered_model_alias(MODEL_NAME, CANDIDATE, version.version)
-        return int(version.version)
+        registered = self.client.create_model_version(MODEL_NAME, source, run_id=self.run_id)
+        self.client.set_registered_model_alias(MODEL_NAME, CANDIDATE, registered.version)
+        return int(registered.version)
 
     def finish(self, *, failed: bool = False) -> None:
         self.client.set_terminated(self.run_id, status="FAILED" if failed else "FINISHED")
+
+
+def _describe_model(folder: Path, *, artifact: str, run_id: str) -> None:
+    """The files that make the checkpoint beside them an MLflow model, without a copy of its weights or a pickle."""
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+
+    inputs = Schema([ColSpec(DataType.string, SERVED_COLUMN)])
+    outputs = Schema([ColSpec(DataType.double, name) for name in PATHOLOGIES])
+    model = Model(artifact_path=artifact, run_id=run_id, signature=ModelSignature(inputs, outputs))
+    # What mlflow.pyfunc.add_to_model does; to import that module takes seconds and warns about MLflow's own types.
+    environment, python = {"virtualenv": "python_env.yaml"}, platform.python_version()
+    model.add_flavor("python_function", loader_module=SERVED_BY, python_version=python, env=environment)
+    model.save(str(folder / "MLmodel"))
+    requirements = [f"{name}=={version(name)}\n" for name in ("cxr-pipeline", "mlflow")]
+    (folder / "requirements.txt").write_text("".join(requirements))
+    (folder / "python_env.yaml").write_text(f'python: "{python}"\ndependencies:\n- -r requirements.txt\n')

@@ -19,6 +19,7 @@ class CheckpointFacts(BaseModel):
     code_version: str
     best_epoch: int
     val_macro_auroc: float | None
+    sources: list[str]
     weights_sha256: str
 
     @classmethod

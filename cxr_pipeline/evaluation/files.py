@@ -1,64 +1,91 @@
 """Predictions for image files that are in no cohort. Decoding and resizing are those of the image store."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cxr_pipeline.errors import ImageError
-from cxr_pipeline.evaluation.predict import predict
-from cxr_pipeline.images.pixels import read_radiograph
-from cxr_pipeline.training.checkpoint import CheckpointConfig, load_checkpoint
+from cxr_pipeline.evaluation.classifier import Classifier
+from cxr_pipeline.evaluation.overlays import OVERLAY_SUFFIX, OverlayWriter
+from cxr_pipeline.images.dicom import is_dicom
+from cxr_pipeline.images.pixels import read_file
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom")
+_DICOM_HEAD = 132  # bytes up to the end of the magic word
 
 
 @dataclass(frozen=True)
 class FilePrediction:
-    """One image: class -> probability, and the classes that reach the checkpoint's threshold."""
+    """One image: class -> calibrated probability, class -> decision (None: no threshold), the overlays written."""
 
     path: Path
     probabilities: dict[str, float]
-    positive: list[str]
+    decisions: dict[str, bool | None]
+    overlays: tuple[Path, ...] = ()
+
+    @property
+    def positive(self) -> list[str]:
+        return [name for name, decision in self.decisions.items() if decision]
+
+    @property
+    def undecided(self) -> list[str]:
+        """Classes without a threshold."""
+        return [name for name, decision in self.decisions.items() if decision is None]
 
     def as_row(self) -> dict[str, Any]:
-        """A flat record: `path`, one number per class, `positive`."""
+        """A flat record: `path`, one number per class, and the lists `positive`, `undecided` and `overlays`."""
         rounded = {name: round(value, 6) for name, value in self.probabilities.items()}
-        return {"path": str(self.path), **rounded, "positive": self.positive}
+        lists = {"positive": self.positive, "undecided": self.undecided, "overlays": list(map(str, self.overlays))}
+        return {"path": str(self.path), **rounded, **lists}
 
 
 def find_images(paths: Sequence[Path]) -> list[Path]:
-    """The files among `paths`, and the PNG and JPEG files under its folders, sorted within each folder."""
+    """The files among `paths` and the images under its folders, sorted within each folder, each file once.
+
+    Images are PNG, JPEG and DICOM files by their suffix, and what has none and the magic word of DICOM. Overlays
+    that an earlier call wrote are not.
+    """
     found: list[Path] = []
     for path in paths:
-        found += sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
-    return found
+        found += sorted(p for p in path.rglob("*") if _is_image(p)) if path.is_dir() else [path]
+    return list(dict.fromkeys(found))
 
 
-def predict_files(paths: Sequence[Path], checkpoint: Path) -> tuple[list[FilePrediction], list[ImageError]]:
-    """Predictions of the checkpoint folder for each readable file, and an ImageError for each other one.
-
-    Raises CheckpointError when the checkpoint cannot be used.
-    """
-    network, config = load_checkpoint(checkpoint)
-    predictions, failures = [], []
+def predict_files(
+    paths: Sequence[Path], classifier: Classifier, *, overlays: OverlayWriter | None = None
+) -> Iterator[FilePrediction | ImageError]:
+    """For each file its prediction, or an ImageError that names it; overlays are written where a writer is given."""
     for path in paths:
         try:
-            pixels = read_radiograph(path, size=config.train.image_size).pixels
+            answer = classifier.classify(_read(path))
         except ImageError as error:
-            failures.append(ImageError(error.reason, f"{path}: {error}"))
-        else:
-            predictions.append(_describe(path, predict(network, [pixels[None]], config)[0], config))
-    return predictions, failures
+            yield ImageError(error.reason, f"{path}: {error}")
+            continue
+        written = overlays.write(path, answer, classifier) if overlays else ()
+        yield FilePrediction(path, answer.probabilities, answer.decisions, written)
 
 
-def _describe(path: Path, scores: np.ndarray, config: CheckpointConfig) -> FilePrediction:
-    probabilities = dict(zip(config.labels, map(float, scores), strict=True))
-    positive = [name for name, score in probabilities.items() if _reaches(score, config.thresholds.get(name))]
-    return FilePrediction(path, probabilities, positive)
+def _read(path: Path) -> bytes:
+    if not path.exists():  # named by a person, where `read_file` speaks of an inventory
+        raise ImageError("missing", "There is no such file or folder. Check the name.")
+    return read_file(path)
 
 
-def _reaches(score: float, threshold: float | None) -> bool:
-    return threshold is not None and score >= threshold
+def _is_image(path: Path) -> bool:
+    if path.name.endswith(OVERLAY_SUFFIX) or not path.is_file():
+        return False
+    return path.suffix.lower() in SUFFIXES or (not _has_suffix(path) and _starts_as_dicom(path))
+
+
+def _has_suffix(path: Path) -> bool:
+    """Names of DICOM files are often UIDs, `1.2.840.10008`: what follows their last dot is a number."""
+    return bool(path.suffix) and not path.suffix[1:].isdigit()
+
+
+def _starts_as_dicom(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return is_dicom(file.read(_DICOM_HEAD))
+    except OSError:
+        return False

@@ -12,19 +12,21 @@ from cxr_pipeline.training.checkpoint import CheckpointConfig
 from cxr_pipeline.training.data import Cohort
 from cxr_pipeline.training.device import autocast
 from cxr_pipeline.training.network import prepare
+from cxr_pipeline.training.temperature import calibrate
 
 
 @torch.inference_mode()
 def predict(network: nn.Module, batches: Iterable[np.ndarray], config: CheckpointConfig) -> np.ndarray:
     """float32 [n, 14] probabilities for uint8 [b, h, w] batches, in their order, on the network's device.
 
-    In the precision of training: the thresholds were chosen on probabilities of that precision.
+    Calibrated by the checkpoint's temperature, and in the precision of training: the thresholds were chosen on such
+    probabilities.
     """
     parts = [np.empty((0, len(PATHOLOGIES)), dtype=np.float32)]
     for pixels in batches:
         with autocast(device_of(network), config.train.precision):
             logits = network(network_input(pixels, network, config))
-        parts.append(logits.float().sigmoid().cpu().numpy())
+        parts.append(calibrate(logits.float().cpu().numpy(), config.temperature))
     return np.concatenate(parts)
 
 

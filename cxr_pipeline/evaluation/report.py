@@ -50,7 +50,7 @@ def _view(inputs: ReportInputs) -> dict[str, Any]:
     """Everything that the templates name."""
     cohort, facts = read_cohort(inputs.cohort), CheckpointFacts.read(inputs.checkpoint)
     scored = read_scored(inputs.cohort, inputs.predictions)
-    tables = read_tables(inputs.metrics)
+    tables = read_tables(inputs.metrics, trained_on=facts.sources)
     return {
         "facts": facts,
         "phantom_sources": sorted(set(cohort.datasets[cohort.is_phantom])),

@@ -1,5 +1,6 @@
 """The metric table and the cohort as a reader sees them: rows, headline, counts. How they look is in `templates/`."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +59,12 @@ class SetTable:
     split: str
     source: str
     rows: list[ClassRow]
+    is_external: bool = False  # a source of which the network has seen no image in training
+
+    @property
+    def name(self) -> str:
+        """The source, for a reader."""
+        return f"{self.source} (external)" if self.is_external else self.source
 
     @property
     def macro(self) -> ClassRow:
@@ -69,13 +76,19 @@ class Headline:
     """Macro AUROC on test. The mean over sources comes first: a pooled number also rewards telling hospitals apart
     (Zech et al. 2018, doi:10.1371/journal.pmed.1002683)."""
 
-    mean: float | None
-    by_source: dict[str, Number]
+    mean: float | None  # over the sources trained on
+    external: float | None  # over the others
+    by_source: dict[str, Number]  # by the name of its table
     pooled: Number
 
     @property
     def text(self) -> str:
         return format_number(self.mean)
+
+    @property
+    def external_text(self) -> str:
+        """Empty where every source was trained on."""
+        return "" if self.external is None else format_number(self.external)
 
 
 @dataclass(frozen=True)
@@ -96,8 +109,11 @@ class ClassCount:
     known: list[int]
 
 
-def read_tables(metrics: Path) -> list[SetTable]:
-    """The whole-set part of a MetricTable file: test first, then sources by name, `all` last in each split."""
+def read_tables(metrics: Path, *, trained_on: Collection[str]) -> list[SetTable]:
+    """The whole-set part of a MetricTable file: test first, then sources by name, `all` last in each split.
+
+    Sources that are not among `trained_on` are external.
+    """
     if not metrics.is_file():
         raise TableError(f"No metrics at {metrics}: materialize the asset evaluation/metrics first.")
     table = pq.ParquetFile(metrics).read()
@@ -109,15 +125,27 @@ def read_tables(metrics: Path) -> list[SetTable]:
         if row["subgroup"] == ALL:
             found.setdefault((row["split"], row["source"]), {}).setdefault(row["pathology"], {})[row["metric"]] = row
     keys = sorted(found, key=lambda key: (SPLIT_ORDER.index(key[0]), key[1] == ALL, key[1]))
-    return [SetTable(*key, [_class_row(p, found[key][p]) for p in (*PATHOLOGIES, MACRO)]) for key in keys]
+    return [
+        SetTable(
+            split,
+            source,
+            [_class_row(p, found[split, source][p]) for p in (*PATHOLOGIES, MACRO)],
+            is_external=source not in {ALL, *trained_on},
+        )
+        for split, source in keys
+    ]
 
 
 def headline(tables: list[SetTable]) -> Headline:
     """Of the test tables; n/a where there are none."""
-    auroc = {t.source: t.macro.numbers["auroc"] for t in tables if t.split == "test"}
-    pooled = auroc.pop(ALL, Number(None, None, None))
-    values = [number.value for number in auroc.values() if number.value is not None]
-    return Headline(float(np.mean(values)) if values else None, auroc, pooled)
+    test = [table for table in tables if table.split == "test"]
+    own, external = ([t for t in test if t.source != ALL and t.is_external == seen] for seen in (False, True))
+    return Headline(
+        mean=_mean_auroc(own),
+        external=_mean_auroc(external),
+        by_source={table.name: table.macro.numbers["auroc"] for table in test if table.source != ALL},
+        pooled=next((t.macro.numbers["auroc"] for t in test if t.source == ALL), Number(None, None, None)),
+    )
 
 
 def count_sources(cohort: Cohort) -> list[SourceCount]:
@@ -148,6 +176,12 @@ def count_classes(cohort: Cohort) -> list[ClassCount]:
 def format_number(value: float | None) -> str:
     """Three decimals, or n/a."""
     return NOT_AVAILABLE if value is None else f"{value:.3f}"
+
+
+def _mean_auroc(tables: list[SetTable]) -> float | None:
+    values = [table.macro.numbers["auroc"].value for table in tables]
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
 
 
 def _class_row(pathology: str, rows: dict[str, dict]) -> ClassRow:

@@ -20,7 +20,7 @@ from cxr_pipeline.evaluation.scored import ScoredImages
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.storage.files import file_digest, write_atomically
 from cxr_pipeline.training.checkpoint import CheckpointConfig, load_checkpoint
-from cxr_pipeline.training.data import Cohort, CohortImages, batches, read_cohort
+from cxr_pipeline.training.data import Cohort, CohortImages, Loader, read_cohort
 from cxr_pipeline.training.device import choose_device
 from cxr_pipeline.training.program import JobInputs, Report
 
@@ -99,8 +99,10 @@ def _pixels(task: Task, cohort: Cohort) -> Iterator[np.ndarray]:
     if not len(cohort):
         return
     images, order = CohortImages(cohort, task.images), np.arange(len(cohort))
-    for _, pixels in batches(images, order, batch_size=task.config.batch_size, threads=task.config.loader_threads):
+    loader = Loader(images, workers=task.config.loader_threads)
+    for _, pixels in loader.batches(order, batch_size=task.config.batch_size):
         yield pixels
+    loader.close()
 
 
 def _picked_pixels(task: Task, scored: ScoredImages, picks: list[Pick]) -> np.ndarray:

@@ -12,7 +12,7 @@ from cxr_pipeline.evaluation.metrics import (
 )
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.storage.lake import validate_table
-from cxr_pipeline.tables import MetricTable
+from cxr_pipeline.tables.evaluation import MetricTable
 from cxr_pipeline_tests.evaluation.cases import HALF, one_class, scored_images
 
 FIRST = PATHOLOGIES[0]

@@ -5,7 +5,7 @@ import torch
 
 from cxr_pipeline.evaluation.predict import network_input, predict, prediction_table
 from cxr_pipeline.storage.lake import validate_table
-from cxr_pipeline.tables import PredictionTable
+from cxr_pipeline.tables.evaluation import PredictionTable
 from cxr_pipeline.training.checkpoint import load_checkpoint
 from cxr_pipeline_tests.evaluation.cases import scored_images
 
@@ -27,6 +27,13 @@ def test_probabilities_are_the_sigmoid_of_the_logits(world, network, pixels):
     assert (found.shape, found.dtype) == ((10, 14), np.float32)
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert np.ptp(found, axis=0).max() > 0
+
+
+def test_the_checkpoints_temperature_divides_the_logits(world, network, pixels):
+    warm = world.checkpoint.model_copy(update={"temperature": 2.5})
+    with torch.no_grad():
+        expected = torch.sigmoid(network(network_input(pixels, network, warm)) / 2.5).numpy()
+    np.testing.assert_allclose(predict(network, [pixels], warm), expected, atol=1e-6)
 
 
 def test_batches_change_nothing(world, network, pixels):

@@ -1,4 +1,6 @@
+import json
 import re
+import shutil
 from dataclasses import replace
 
 import pyarrow as pa
@@ -53,6 +55,23 @@ def markdown(folder):
 def visible(page):
     """The text of the page, without tags and style."""
     return " ".join(re.sub(r"<[^>]*>", " ", page[page.index("<body>") :]).split())
+
+
+def test_source_that_was_not_trained_on_is_marked_external(inputs, tmp_path):
+    shutil.copytree(inputs.checkpoint, tmp_path / "checkpoint")
+    config = tmp_path / "checkpoint" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"sources": ["nih"]}))
+    write_report(replace(inputs, checkpoint=tmp_path / "checkpoint"), tmp_path)
+    markdown, page = (tmp_path / "report.md").read_text(), visible((tmp_path / "report.html").read_text())
+    assert "| test | chexpert (external) |" in markdown
+    assert "| test | nih |" in markdown
+    assert "external sources, not trained on: 0." in markdown
+    assert "test, chexpert (external)" in page
+    assert "trained on nih; other sources are external" in page
+
+
+def test_nothing_is_external_where_all_sources_were_trained_on(markdown, page):
+    assert "(external)" not in markdown + page
 
 
 def with_cohort(inputs, path, **columns):

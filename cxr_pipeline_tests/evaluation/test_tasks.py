@@ -13,7 +13,7 @@ from cxr_pipeline.evaluation.predict import predict
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.storage.files import file_digest
 from cxr_pipeline.storage.lake import validate_table
-from cxr_pipeline.tables import PredictionTable
+from cxr_pipeline.tables.evaluation import PredictionTable
 from cxr_pipeline.training.checkpoint import load_checkpoint
 from cxr_pipeline.training.data import CohortImages, read_cohort
 

@@ -1,0 +1,93 @@
+import cv2
+import numpy as np
+import pytest
+
+from cxr_pipeline.errors import CheckpointError, ImageError
+from cxr_pipeline.evaluation.classifier import Classifier
+from cxr_pipeline.evaluation.files import FilePrediction, find_images, predict_files
+from cxr_pipeline.evaluation.overlays import OverlayWriter
+from cxr_pipeline.evaluation.predict import predict
+from cxr_pipeline.images.pixels import read_radiograph
+from cxr_pipeline.pathologies import PATHOLOGIES
+from cxr_pipeline_tests.images.conftest import encode, picture
+from cxr_pipeline_tests.images.dicoms import dicom_of, values_of
+
+
+@pytest.fixture(scope="module")
+def classifier(world):
+    return Classifier.load(world.inputs.checkpoint)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """One picture in each form, and what is none."""
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "b.PNG").write_bytes(encode(picture(1)))
+    (tmp_path / "a.jpg").write_bytes(encode(picture(2), "JPEG"))
+    (tmp_path / "deep" / "c.dcm").write_bytes(dicom_of(values_of()))
+    for name in ("1.2.840.10008", "IM0001"):
+        (tmp_path / "deep" / name).write_bytes(dicom_of(values_of(3)))
+    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "README").write_text("no picture either" * 20)
+    (tmp_path / "b.PNG.Mass.overlay.png").write_bytes(encode(picture(1)))
+    return tmp_path
+
+
+def test_images_of_a_folder_are_png_jpeg_and_dicom_even_without_a_suffix(folder):
+    found = [str(path.relative_to(folder)) for path in find_images([folder])]
+    assert found == ["a.jpg", "b.PNG", "deep/1.2.840.10008", "deep/IM0001", "deep/c.dcm"]
+
+
+def test_named_files_are_taken_as_they_are_and_once(folder):
+    notes, picture_file = folder / "notes.txt", folder / "b.PNG"
+    assert find_images([notes, picture_file, picture_file, folder])[:3] == [notes, picture_file, folder / "a.jpg"]
+    assert len(find_images([picture_file, folder])) == 5
+
+
+def test_probabilities_are_those_of_the_pixels_in_every_form(folder, classifier):
+    for answer in predict_files(find_images([folder]), classifier):
+        pixels = read_radiograph(answer.path, size=classifier.size).pixels
+        expected = predict(classifier.network, [pixels[None]], classifier.config)[0]
+        assert list(answer.probabilities) == list(PATHOLOGIES)
+        np.testing.assert_allclose(list(answer.probabilities.values()), expected, atol=1e-7)
+
+
+def test_decisions_follow_the_thresholds_and_there_is_none_without_one(folder, classifier):
+    (answer,) = predict_files([folder / "b.PNG"], classifier)
+    for name, probability in answer.probabilities.items():
+        assert answer.decisions[name] == (None if name == "Hernia" else probability >= 0.5)
+    assert set(answer.decisions.values()) == {True, False, None}
+    assert answer.undecided == ["Hernia"]
+    assert answer.positive == [name for name, decision in answer.decisions.items() if decision]
+
+
+def test_what_cannot_be_read_is_told_in_its_place_and_the_rest_is_predicted(folder, classifier):
+    (folder / "cut.png").write_bytes(encode(picture(1))[:200])
+    names = ["b.PNG", "cut.png", "notes.txt", "absent.png", "a.jpg"]
+    answers = list(predict_files([folder / name for name in names], classifier))
+    assert [type(answer) for answer in answers] == [FilePrediction, *[ImageError] * 3, FilePrediction]
+    assert [answer.reason for answer in answers[1:4]] == ["truncated", "not_an_image", "missing"]
+    assert str(answers[3]) == f"{folder / 'absent.png'}: There is no such file or folder. Check the name."
+
+
+def test_a_row_is_flat(folder, classifier):
+    (answer,) = predict_files([folder / "b.PNG"], classifier)
+    row = answer.as_row()
+    assert list(row) == ["path", *PATHOLOGIES, "positive", "undecided", "overlays"]
+    assert row["Mass"] == pytest.approx(answer.probabilities["Mass"], abs=1e-6)
+    assert row["overlays"] == []
+
+
+def test_overlays_of_what_is_predicted_are_named_in_the_answer(folder, classifier, tmp_path_factory):
+    out = tmp_path_factory.mktemp("overlays")
+    files = find_images([folder / "deep"])
+    answers = list(predict_files(files, classifier, overlays=OverlayWriter.into(out, files)))
+    for answer in answers:
+        assert list(answer.overlays) == [out / f"{answer.path.name}.{name}.overlay.png" for name in answer.positive]
+    assert {path for answer in answers for path in answer.overlays} == set(out.iterdir())
+    assert cv2.imread(str(answers[0].overlays[0])).shape == (512 + 28, 1024, 3)
+
+
+def test_no_checkpoint_is_told(tmp_path):
+    with pytest.raises(CheckpointError, match=r"No config\.json"):
+        Classifier.load(tmp_path)
