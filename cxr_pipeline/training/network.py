@@ -16,6 +16,7 @@ from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.training.config import TrainConfig
 
 LOCAL_DIR = "local-dir:"
+HEAD_DEVIATION = 0.01  # of the head's first weights; Lin et al. 2017, section 4.1, as is the bias
 
 
 def build_network(
@@ -23,9 +24,9 @@ def build_network(
 ) -> nn.Module:
     """One grey channel in, `n_labels` logits out, on the CPU; starting weights as `config.pretrained` says.
 
-    `bias` float [n_labels], or of an equal part of it, is put on the head. `pretrained=False` leaves all weights
-    random, for a checkpoint to fill. Raises TrainingError for an unknown backbone and CheckpointError when the
-    starting weights cannot be had.
+    `bias` float [n_labels], or of an equal part of it, is put on the head, whose weights then begin small.
+    `pretrained=False` leaves all weights random, for a checkpoint to fill. Raises TrainingError for an unknown
+    backbone and CheckpointError when the starting weights cannot be had.
     """
     if not timm.is_model(config.backbone):
         raise TrainingError(f"timm {timm.__version__} has no backbone {config.backbone!r}: see timm.list_models().")
@@ -37,6 +38,8 @@ def build_network(
         _check_file_fits(network, file)
     if bias is not None:
         with torch.no_grad():
+            # Small weights, or the prevalence drowns in noise: an EfficientNet's head begins with a deviation of .15.
+            nn.init.normal_(_head(network).weight, std=HEAD_DEVIATION)
             _head(network).bias.copy_(torch.from_numpy(bias).tile(n_labels // len(bias)))
     return network
 

@@ -132,3 +132,11 @@ def test_the_merged_head_gives_the_mean_of_the_heads_logits():
         expected = many(images).unflatten(1, (3, 14)).mean(dim=1)
         torch.testing.assert_close(merge_heads(many, heads=3)(images), expected)
         assert many(images).shape == (4, 42)
+
+
+def test_a_network_begins_with_the_prevalence_it_is_given():
+    bias = np.linspace(-4, 0, 14, dtype=np.float32)
+    network = build_network(TINY.model_copy(update={"backbone": "efficientnet_lite0"}), bias=bias).eval()
+    with torch.inference_mode():
+        logits = network(torch.randn(8, 1, 32, 32))
+    np.testing.assert_allclose(logits.numpy(), np.tile(bias, (8, 1)), atol=0.3)
