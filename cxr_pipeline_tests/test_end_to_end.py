@@ -166,7 +166,7 @@ def test_mlflow_holds_the_run_its_curves_the_report_and_the_candidate(demo: Demo
     assert run is not None
     stored = run.client.get_run(run.run_id)
     assert stored.data.tags["dagster_run_id"] == instance.get_run_records(limit=10)[-1].dagster_run.run_id
-    assert stored.data.params["backbone"] == "resnet10t"
+    assert stored.data.params["backbone"] == "test_convnext2"
     assert len(run.client.get_metric_history(run.run_id, "val_macro_auroc")) == EPOCHS
     metrics = pl.read_parquet(demo.lake / "evaluation" / "metrics.parquet")
     assert stored.data.metrics["test/all/macro/auroc"] == pytest.approx(macro_auroc(metrics, "test", "all"))

@@ -1,8 +1,14 @@
+import re
+from pathlib import Path
+
 import pytest
 import timm
 
 from cxr_pipeline.errors import TrainingError
+from cxr_pipeline.training.config import TrainConfig
 from cxr_pipeline.training.presets import PRESETS, preset
+
+GUIDE = Path(__file__).parents[2] / "docs" / "training.md"
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -19,6 +25,22 @@ def test_the_main_recipe_is_that_of_the_design():
 
 def test_the_demo_needs_no_network():
     assert preset("demo").pretrained == ""
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_recipe_is_of_the_convnext_family(name):
+    assert "convnext" in PRESETS[name].config.backbone
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_says_what_it_costs(name):
+    assert "Cost: " in PRESETS[name].description
+
+
+def test_the_guide_knows_all_options_and_presets():
+    told = set(re.findall(r"`(\w+)`", GUIDE.read_text()))
+    untold = {*TrainConfig.model_fields, *PRESETS} - told
+    assert untold == set()
 
 
 def test_overrides_change_only_what_they_name():
