@@ -9,11 +9,16 @@ from cxr_pipeline.errors import TrainingError
 from cxr_pipeline.training.depthwise import quicken_depthwise
 
 
+def wants_gpu(name: str) -> bool:
+    """Whether `auto`, `cpu` or `cuda` means a GPU on this machine; touches none."""
+    return name != "cpu" and torch.cuda.is_available()
+
+
 def choose_device(name: str, *, local_rank: int = 0) -> torch.device:
     """The device for `auto`, `cpu` or `cuda`; raises TrainingError when a GPU is asked for and there is none."""
     if name == "cuda" and not torch.cuda.is_available():
         raise TrainingError("device is `cuda` but torch finds no GPU: set it to `auto` or `cpu`, or mend the driver.")
-    if name == "cpu" or not torch.cuda.is_available():
+    if not wants_gpu(name):
         return torch.device("cpu")
     torch.cuda.set_device(local_rank)
     return torch.device("cuda", local_rank)

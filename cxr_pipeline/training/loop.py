@@ -17,7 +17,7 @@ from cxr_pipeline.training.augment import augmentation
 from cxr_pipeline.training.checkpoint import read_config, save_checkpoint
 from cxr_pipeline.training.config import TrainConfig
 from cxr_pipeline.training.data import Cohort, CohortImages, Loader, cell_weights, read_cohort, targets
-from cxr_pipeline.training.device import choose_device
+from cxr_pipeline.training.device import choose_device, wants_gpu
 from cxr_pipeline.training.learner import Learner, Part, Step, check_finite
 from cxr_pipeline.training.network import build_network, merge_heads, prevalence_bias
 from cxr_pipeline.training.outcome import (
@@ -74,11 +74,12 @@ def open_part(cohort: Cohort, split: str, inputs: JobInputs, config: TrainConfig
             "Add a source, or check the shares of the split."
         )
     is_trained = split == "train"
+    processes = config.loader == "processes" or (config.loader == "auto" and wants_gpu(config.device))
     loader = Loader(
         CohortImages(own, inputs.images),
         augmentation(config) if is_trained else None,
         workers=config.loader_workers,
-        processes=is_trained and _wants_processes(config),
+        processes=is_trained and processes,
     )
     try:
         heads = np.unique(own.datasets.astype(str), return_inverse=True)[1] if config.head_per_source else None
@@ -157,17 +158,19 @@ class Run:
     def _train(self, number: int) -> list[float]:
         """The losses of an epoch's steps, those before a resume included."""
         progress, every = self._progress, self.learner.config.report_steps
-        window: list[Step] = []
+        window: list[Step] = []  # whose losses have not been asked for
+        paced: list[Step] = []  # since progress was told
         told = time.monotonic()
         for step in self._steps(number):
             window.append(step)
+            paced.append(step)
             is_due, is_told = self._is_due(), step.number % every == 0
             if is_due or is_told or step.number == step.of:
                 progress.losses += [one.loss for one in window]
                 progress.step = step.number
                 if is_told:
-                    self._tell(step, window, progress.losses[-every:], seconds=time.monotonic() - told)
-                    told = time.monotonic()
+                    self._tell(paced, progress.losses[-every:], seconds=time.monotonic() - told)
+                    paced, told = [], time.monotonic()
                 window = []
             if is_due:
                 check_finite(step, self.train)
@@ -183,11 +186,9 @@ class Run:
             write_json(path, {"epoch": number, "image_ids": error.image_ids})
             raise TrainingError(f"{error} The {len(error.image_ids)} images are named in {path}.") from error
 
-    def _tell(self, step: Step, window: list[Step], losses: list[float], *, seconds: float) -> None:
-        images = len(window) * self.learner.config.batch_size
-        waited = sum(one.waited for one in window)
-        epochs = self.learner.config.epochs
-        self.report(step_event(step, losses, seconds=seconds, images=images, waited=waited, epochs=epochs))
+    def _tell(self, paced: list[Step], losses: list[float], *, seconds: float) -> None:
+        config = self.learner.config
+        self.report(step_event(paced, losses, seconds=seconds, batch_size=config.batch_size, epochs=config.epochs))
 
     def _is_due(self) -> bool:
         """Whether to save after this step: the signal is everyone's, the clock is the first process's."""
@@ -225,12 +226,6 @@ def _seed_torch(config: TrainConfig, world: World) -> None:
     torch.manual_seed(config.seed + world.rank)
     if config.threads:
         torch.set_num_threads(config.threads)
-
-
-def _wants_processes(config: TrainConfig) -> bool:
-    if config.loader == "auto":
-        return choose_device(config.device).type == "cuda"
-    return config.loader == "processes"
 
 
 def _ignore(_: Event) -> None:

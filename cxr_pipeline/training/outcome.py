@@ -78,8 +78,9 @@ def start_event(learner: Learner, cohort: Cohort, *, resumed: int) -> Event:
     }
 
 
-def step_event(step: Step, losses: list[float], *, seconds: float, images: int, waited: float, epochs: int) -> Event:
-    """After some steps: `losses` are theirs, `seconds` and `waited` (for pixels) what they took for `images`."""
+def step_event(paced: list[Step], losses: list[float], *, seconds: float, batch_size: int, epochs: int) -> Event:
+    """After the steps `paced`, which took `seconds`; `losses` may reach further back, to before a resume."""
+    step = paced[-1]
     left = (epochs - step.epoch) * step.of + step.of - step.number
     return {
         "event": "step",
@@ -87,9 +88,9 @@ def step_event(step: Step, losses: list[float], *, seconds: float, images: int, 
         "step": step.number,
         "steps": step.of,
         "loss": float(np.mean(losses)),
-        "images_per_second": round(images / seconds, 1),
-        "data_wait": round(waited / seconds, 4),
-        "eta_seconds": round(left * seconds / len(losses)),
+        "images_per_second": round(len(paced) * batch_size / seconds, 1),
+        "data_wait": round(sum(one.waited for one in paced) / seconds, 4),
+        "eta_seconds": round(left * seconds / len(paced)),
         **_gpu_memory(),
     }
 

@@ -10,6 +10,7 @@ import torch
 import torch.distributed as dist
 
 from cxr_pipeline.errors import TrainingError
+from cxr_pipeline.training.device import wants_gpu
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,8 @@ def open_world(device: str) -> Iterator[World]:
         yield World()
         return
     world = World(int(os.environ["RANK"]), size, int(os.environ.get("LOCAL_RANK", "0")))
-    on_gpu = device != "cpu" and torch.cuda.is_available()
     try:
-        dist.init_process_group("nccl" if on_gpu else "gloo")
+        dist.init_process_group("nccl" if wants_gpu(device) else "gloo")
     except (RuntimeError, ValueError) as error:
         raise TrainingError(
             f"The {size} processes did not find each other ({error}): start them with torchrun, and check that the "

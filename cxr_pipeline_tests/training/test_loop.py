@@ -181,3 +181,13 @@ def test_drop_path_is_the_backbones_and_a_backbone_without_it_is_told(inputs, tm
     assert dropped.train_loss != kept.train_loss
     with pytest.raises(TrainingError, match="does not take drop_path"):
         run(inputs, tmp_path / "vgg", epochs=1, backbone="vgg11", drop_path=0.5)
+
+
+def test_pace_counts_all_steps_since_it_was_told_though_each_was_saved(inputs, tmp_path, monkeypatch):
+    clock = iter(range(10_000))
+    monkeypatch.setattr(loop.time, "monotonic", lambda: next(clock))
+    events, _ = run(inputs, tmp_path, epochs=1, batch_size=8, report_steps=3, snapshot_minutes=0)
+    told = [event for event in events if event["event"] == "step"]
+    assert [event["step"] for event in told] == [3, 6]
+    seconds = [3 * 8 / event["images_per_second"] for event in told]
+    assert all(3 <= value <= 10 for value in seconds)  # two or three looks at the clock a step
