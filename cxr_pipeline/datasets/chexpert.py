@@ -15,6 +15,7 @@ from cxr_pipeline.datasets.chexpert_paths import read_ids
 from cxr_pipeline.datasets.files import find_file, index_files, require_file, walk_files
 from cxr_pipeline.datasets.strict_csv import Codes, read_csv
 from cxr_pipeline.pathologies import NEGATIVE, POSITIVE, UNCERTAIN
+from cxr_pipeline.tables.raw import OFFICIAL_SPLITS, SEXES, VIEWS
 
 _FINDINGS = (
     "No Finding",
@@ -40,7 +41,7 @@ _RELEASES = {
 }
 _SPLITS = {"train": "train", "valid": "val"}
 _SEXES = {"Female": "F", "Male": "M", "Unknown": None}
-_ORIENTATIONS = {"Frontal": "frontal", "Lateral": "lateral"}
+_IS_FRONTAL = {"Frontal": 1, "Lateral": 0}
 # LL and RL are the left and right lateral projection (DICOM View Position); 17 images, all in rows that also say
 # `Frontal`. As the row contradicts itself, the image must not pass for a frontal one.
 _PROJECTIONS = {"AP": "AP", "PA": "PA", "LL": "LATERAL", "RL": "LATERAL", "": "UNKNOWN"}
@@ -52,9 +53,11 @@ _VALUES = {
 _CODES: dict[str, Codes] = dict.fromkeys(_FINDINGS, _VALUES) | {
     "Sex": _SEXES,
     "Age": _AGES,
-    "Frontal/Lateral": _ORIENTATIONS,
+    "Frontal/Lateral": _IS_FRONTAL,
     "AP/PA": _PROJECTIONS,
 }
+_TYPES = {"Sex": pl.Enum(SEXES), "AP/PA": pl.Enum(VIEWS)}
+_SPLIT = pl.Enum(OFFICIAL_SPLITS)
 _PIXEL_PATH = re.compile(r"(?:.*(train|valid)[^/]*/)?(?:.*/)?(patient\d+/study\d+/view\d+_(?:frontal|lateral)\.jpg)")
 
 
@@ -116,17 +119,25 @@ def _keys(path: str) -> list[str]:
 
 def _read_part(path: Path) -> pl.DataFrame:
     """One CSV, checked cell by cell."""
-    rows = read_csv(path, _COLUMNS, codes=_CODES)
-    zip_name = rows["Path"][0].rpartition("/patient")[0].rpartition("/")[0]  # one for all rows, or the match fails
-    keys = rows["Path"].str.strip_prefix(f"{zip_name}/") if zip_name else rows["Path"]
+    rows = read_csv(path, _COLUMNS, codes=_CODES, types=_TYPES)
+    keys = _strip_zip_name(rows["Path"])
     ids = read_ids(path, keys, parts="|".join(_SPLITS))
+    is_train = keys.str.starts_with("train/")
     stated = rows.select(
-        view=pl.when(pl.col("Frontal/Lateral") == "frontal").then("AP/PA").otherwise(pl.lit("LATERAL")),
+        view=pl.when(pl.col("Frontal/Lateral") == 1).then("AP/PA").otherwise(pl.lit("LATERAL", _TYPES["AP/PA"])),
         age_years=pl.col("Age").cast(pl.Float32),
         sex="Sex",
-        official_split=pl.when(keys.str.starts_with("train/")).then(pl.lit("train")).otherwise(pl.lit("val")),
+        official_split=pl.when(is_train).then(pl.lit("train", _SPLIT)).otherwise(pl.lit("val", _SPLIT)),
     )
     return pl.concat([ids, stated, rows.select(_FINDINGS)], how="horizontal")
+
+
+def _strip_zip_name(paths: pl.Series) -> pl.Series:
+    """`paths` from the part on; unchanged where the zip's folder does not stand before all: no id is read of these."""
+    zip_name = paths[0].rpartition("/patient")[0].rpartition("/")[0]
+    if not zip_name or not paths.str.starts_with(f"{zip_name}/").all():
+        return paths
+    return paths.str.slice(len(zip_name) + 1)
 
 
 _RELEASED = Dataset(

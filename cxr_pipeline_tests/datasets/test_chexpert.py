@@ -109,6 +109,13 @@ def test_cell_that_is_not_as_published_is_refused(tmp_path, row, problem):
         _ = read_images(tmp_path), read_findings(tmp_path)
 
 
+def test_row_below_another_folder_than_the_first_is_refused(tmp_path):
+    rows = [chexpert_row(f"{zip_name}{KEY}") for zip_name in ("CheXpert-v1.0/", "CheXpert-v2.0/")]
+    write_chexpert(tmp_path, rows, prefix="")
+    with pytest.raises(SourceFormatError, match="'Path' are not as published"):
+        read_images(tmp_path)
+
+
 def test_absent_valid_is_reported_and_not_an_error(tmp_path):
     write_chexpert(tmp_path, valid=None)
     assert find_metadata(tmp_path).missing == {"valid.csv": "the official validation set is left out"}

@@ -1,6 +1,7 @@
 """Text tables are read as they are written, or not at all."""
 
 import gzip
+import re
 
 import polars as pl
 import pytest
@@ -100,6 +101,42 @@ def test_coded_columns_come_as_their_codes(write):
     frame = read_csv(write(PLAIN), ["id", "label", "value"], codes=codes)
     assert frame.schema == {"id": pl.Int16, "label": pl.String, "value": pl.Int8}
     assert frame.rows() == [(7, "A", 1), (300, None, -1)]
+
+
+NUMBERS = {"1.0": 1, "0.0": 0, "-1.0": -1, "1": 1, "0": 0, "-1": -1, "": None}
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["1.0", "", "-1", "0.0"], [1, None, -1, 0]),
+        (["1.00", "-0.0", " 1", '"0.0"'], [1, 0, 1, 0]),
+        (["", "", '""'], [None, None, None]),
+    ],
+)
+def test_cells_that_are_their_own_codes_are_read_as_numbers(write, cells, expected):
+    text = "id,value\n" + "".join(f"{n},{cell}\n" for n, cell in enumerate(cells))
+    frame = read_csv(write(text.encode()), ["value", "id"], codes={"value": NUMBERS})
+    assert frame.schema == {"value": pl.Int8, "id": pl.String}
+    assert frame["value"].to_list() == expected
+
+
+@pytest.mark.parametrize("cell", ["2.0", "0.5", "nan", "inf", "1e9", "maybe", "NA", "null", "-128"])
+def test_cell_that_is_another_number_or_none_is_named(write, cell):
+    with pytest.raises(SourceFormatError, match=f"'value' holds '{re.escape(cell)}': expected '1\\.0'"):
+        read_csv(write(f"id,value\n1,1.0\n2,{cell}\n".encode()), ["id", "value"], codes={"value": NUMBERS})
+
+
+def test_empty_cell_is_named_where_no_number_may_lack(write):
+    with pytest.raises(SourceFormatError, match="'value' holds '': expected '0'"):
+        read_csv(write(b"id,value\n1,1\n2,\n"), ["id", "value"], codes={"value": {"0": 0, "1": 1}})
+
+
+def test_codes_that_are_words_come_in_the_type_asked_for(write):
+    kinds = pl.Enum(["B", "A"])
+    frame = read_csv(write(PLAIN), ["label"], codes={"label": {"a": "A", "": None}}, types={"label": kinds})
+    assert frame.schema == {"label": kinds}
+    assert frame["label"].to_list() == ["A", None]
 
 
 def test_cell_without_a_code_is_named(write):
