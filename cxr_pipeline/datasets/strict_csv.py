@@ -6,10 +6,9 @@ checked of the text as a whole is in `strict_text.py`.
 
 import csv
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -109,15 +108,24 @@ def _read_csv(
     text = read_text(path)
     header = [aliases.get(name, name) for name in _read_header(path, text)]
     _require_columns(path, header, columns)
-    table = _parse(path, text, header, columns, codes)
-    if not table.num_rows:
-        raise SourceFormatError(f"{path} has a header and no rows: is the download complete? Get the file again.")
-    return pl.DataFrame(
-        [
-            _encode(path, name, cells, codes[name], types.get(name)) if name in codes else pl.Series(name, cells)
-            for name, cells in zip(columns, table.columns, strict=True)
-        ]
-    )
+
+    def read(numbers: Collection[str]) -> pl.DataFrame:
+        kinds = {name: pa.float32() if name in numbers else pa.string() for name in columns}  # `1.0` is no int of Arrow
+        table = _parse(path, text, len(header), {header.index(name): kind for name, kind in kinds.items()})
+        if not table.num_rows:
+            raise SourceFormatError(f"{path} has a header and no rows: is the download complete? Get the file again.")
+        cells = zip(columns, table.columns, strict=True)
+        return pl.DataFrame([_encode(path, name, part, codes.get(name), types.get(name)) for name, part in cells])
+
+    try:  # Cells that never become text are found their codes in a third of the time.
+        return read([name for name in columns if _are_numbers(codes.get(name))])
+    except pa.ArrowInvalid:
+        pass
+    try:
+        return read([])  # says which cell is no such number
+    except pa.ArrowInvalid:
+        # `from None`: the cause may quote a row, and rows hold patient ids.
+        raise _unreadable(path) from None
 
 
 def _once(key: str, make: Callable[[], _T]) -> _T:
@@ -129,10 +137,35 @@ def _once(key: str, make: Callable[[], _T]) -> _T:
     return known[key]
 
 
-def _encode(path: Path, name: str, cells: pa.ChunkedArray, codes: Codes, dtype: pl.Enum | None) -> pl.Series:
+def _are_numbers(codes: Codes | None) -> bool:
+    """Whether every cell is its own code, an empty one null, and the codes leave no gap: what `_take_numbers` asks."""
+    if codes is None or not all(value is None if cell == "" else _is_own(cell, value) for cell, value in codes.items()):
+        return False
+    found = {int(value) for value in codes.values() if value is not None}
+    return len(found) == max(found) - min(found) + 1
+
+
+def _is_own(cell: str, code: int | str | None) -> bool:
+    return isinstance(code, int) and cell in (f"{code}", f"{code}.0")
+
+
+def _take_numbers(cells: pl.Series, codes: Codes) -> pl.Series:
+    """Float32 `cells` as Int8; raises ArrowInvalid for a cell that is not among `codes`."""
+    numbers = cells.cast(pl.Int8, wrap_numerical=True)  # without a check of each, which takes four times as long
+    is_known = {numbers.min(), numbers.max()} <= {*codes.values(), None} and ("" in codes or not cells.has_nulls())
+    if not is_known or not (numbers.cast(pl.Float32) == cells).all():
+        raise pa.ArrowInvalid("a cell is not among the codes")
+    return numbers
+
+
+def _encode(
+    path: Path, name: str, cells: pa.ChunkedArray, codes: Codes | None, dtype: pl.Enum | None = None
+) -> pl.Series:
     """`recode` in Arrow, before the cells become text in polars: a tenth of the time, and CheXpert has eighteen."""
-    if pa.types.is_int8(cells.type):
+    if codes is None:
         return pl.Series(name, cells)
+    if pa.types.is_floating(cells.type):
+        return _take_numbers(pl.Series(name, cells), codes)
     positions = pc.index_in(cells, pa.array(list(codes), pa.string()))
     if positions.null_count:
         _require_known(path, name, pc.unique(cells).to_pylist(), codes)
@@ -177,55 +210,8 @@ def _shorten(header: Sequence[str]) -> str:
     return shown if len(shown) <= _HEADER_SHOWN else f"{shown[:_HEADER_SHOWN]} ..."
 
 
-def _parse(
-    path: Path, text: pa.Buffer, header: Sequence[str], columns: Sequence[str], codes: Mapping[str, Codes]
-) -> pa.Table:
-    """The `columns`, as text; as int8 those whose cells are the numbers that `codes` makes of them.
-
-    Cells that never become text are found their codes in a third of the time. At the first cell that is no such number
-    all are read as text, and the look-up of the codes says what is wrong.
-    """
-    spots = [header.index(name) for name in columns]
-    numbers = {spot: codes[name] for spot, name in zip(spots, columns, strict=True) if _are_numbers(codes.get(name))}
-    split = partial(_split, path, text, len(header), spots)
-    try:
-        return _as_codes(split(dict.fromkeys(numbers, pa.float32())), numbers)  # Arrow reads no integer from `1.0`
-    except pa.ArrowInvalid:
-        pass
-    try:
-        return split({})
-    except pa.ArrowInvalid:
-        # `from None`: the cause may quote a row, and rows hold patient ids.
-        raise _unreadable(path) from None
-
-
-def _are_numbers(codes: Codes | None) -> bool:
-    """Whether every cell is its own code, an empty one null, and the codes leave no gap: what `_as_codes` asks."""
-    if codes is None or not all(value is None if cell == "" else _is_own(cell, value) for cell, value in codes.items()):
-        return False
-    found = {int(value) for value in codes.values() if value is not None}
-    return len(found) == max(found) - min(found) + 1
-
-
-def _is_own(cell: str, code: int | str | None) -> bool:
-    return isinstance(code, int) and cell in (f"{code}", f"{code}.0")
-
-
-def _as_codes(table: pa.Table, numbers: Mapping[int, Codes]) -> pa.Table:
-    """`table` with the columns at the places `numbers` as int8; raises ArrowInvalid for a cell not among its codes."""
-    for column, spot in enumerate(table.column_names):
-        codes = numbers.get(int(spot))
-        if codes is not None:
-            cells = table.column(column).cast(pa.int8())
-            bounds = pc.min_max(cells).as_py().values()  # both null when all are
-            if not {*bounds} <= {*codes.values(), None} or (cells.null_count and "" not in codes):
-                raise pa.ArrowInvalid("a cell is not among the codes")
-            table = table.set_column(column, spot, cells)
-    return table
-
-
-def _split(path: Path, text: pa.Buffer, width: int, spots: Sequence[int], types: Mapping[int, pa.DataType]) -> pa.Table:
-    """The columns at `spots` of `width`, as strings but for `types`. By place: headers repeat names or lack them.
+def _parse(path: Path, text: pa.Buffer, width: int, kinds: Mapping[int, pa.DataType]) -> pa.Table:
+    """The columns at the places `kinds`, of `width`. By place: published headers repeat names or leave them empty.
 
     Raises ArrowInvalid, SourceFormatError for a quote left open and for rows of another width.
     """
@@ -247,8 +233,8 @@ def _split(path: Path, text: pa.Buffer, width: int, spots: Sequence[int], types:
             quote_char='"' if quotes else False, newlines_in_values=quotes > 0, invalid_row_handler=note_ragged
         ),
         convert_options=pa_csv.ConvertOptions(
-            column_types={names[spot]: types.get(spot, pa.string()) for spot in spots},
-            include_columns=[names[spot] for spot in spots],
+            column_types={names[spot]: kind for spot, kind in kinds.items()},
+            include_columns=[names[spot] for spot in kinds],
             null_values=[""],
             check_utf8=False,
         ),
