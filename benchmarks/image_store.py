@@ -31,7 +31,7 @@ from cxr_pipeline.images.store import ImageStore, StoreForm, write_shard
 
 NIH = Path(__file__).parents[1].parent / "shared" / "data" / "nih"
 SIZE, BATCH, RUNS = 384, 64, 5
-COPIES = 4  # of each file, for a step that is longer than its start
+COPIES = 8  # of each file, for a step that is longer than its start
 CORES = len(os.sched_getaffinity(0))
 
 
@@ -60,7 +60,11 @@ def compare_codecs(folder: Path, images: np.ndarray) -> None:
     for codec in CODECS:
         store = write_store(folder / codec, images, codec)
         size = (folder / codec / "a.arrow").stat().st_size
-        write = min(cpu_of(lambda codec=codec: encode(images, codec)) for _ in range(RUNS)) / len(images) * 1e6
+        write = (
+            min(cpu_of(lambda codec=codec: [encode(image, codec) for image in images]) for _ in range(RUNS))
+            / len(images)
+            * 1e6
+        )
         read = per_image(store.read, order)
         share = f"{size / len(images) / 1024:9.1f} {size / png:8.3f}"
         print(f"{codec:5s} {share} {write:10.0f} {read:9.1f} {1e6 / read:14,.0f}")

@@ -8,25 +8,25 @@ from functools import partial
 from pathlib import Path
 
 import cv2
-import numpy as np
-import numpy.typing as npt
 
 from cxr_pipeline.errors import ImageError
 from cxr_pipeline.images.cluster import Cluster
+from cxr_pipeline.images.codecs import Codec, encode
 from cxr_pipeline.images.hashing import difference_hash
 from cxr_pipeline.images.pixels import Radiograph, decode_radiograph, read_file
+from cxr_pipeline.images.store import StoreForm
 
 BATCH_FILES = 32  # a task of one worker; also what is decoded again, file by file, after a crash
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """What became of one file: the columns of `tables.StoreIndex` that it decides, and its pixels if it has any."""
+    """What became of one file: the columns of `tables.StoreIndex` that it decides, and its frame if it has pixels."""
 
     source_bytes: int
     source_digest: str  # empty where the file could not be read
     quarantine: str | None = None
-    pixels: npt.NDArray[np.uint8] | None = None  # [size, size]
+    frame: bytes | None = None  # the pixels, as the store's codec spells them
     source_height: int | None = None
     source_width: int | None = None
     source_mode: str | None = None
@@ -38,25 +38,28 @@ class Decoded:
     spread: float | None = None
 
 
-Decode = Callable[[Path, int], Decoded]
+Decode = Callable[[Path, StoreForm], Decoded]
 
 
-def decode_file(path: Path, size: int) -> Decoded:
-    """Reads, digests and decodes one file; a file that cannot be used is returned with its reason, never raised."""
+def decode_file(path: Path, form: StoreForm) -> Decoded:
+    """Reads, digests, decodes and spells one file; one that cannot be used is returned with its reason, never raised.
+
+    Spelling belongs here: the one process that writes the shards would hold up a machine of many cores with it.
+    """
     try:
         data = read_file(path)
     except ImageError as error:
         return Decoded(0, "", error.reason)
     digest = hashlib.sha256(data).hexdigest()
     try:
-        radiograph = decode_radiograph(data, size=size)
+        radiograph = decode_radiograph(data, size=form.size)
     except ImageError as error:
         return Decoded(len(data), digest, error.reason)
-    return _measure(radiograph, len(data), digest)
+    return _measure(radiograph, form.codec, len(data), digest)
 
 
 def decode_files(
-    paths: Sequence[Path], *, size: int, cluster: Cluster, decode: Decode = decode_file
+    paths: Sequence[Path], *, form: StoreForm, cluster: Cluster, decode: Decode = decode_file
 ) -> Generator[Decoded, None, None]:
     """One `Decoded` for each of `paths`, in their order, whatever the cluster, whose machines must all see the files.
 
@@ -64,18 +67,18 @@ def decode_files(
     file comes back with the reason `decoder_crash`. Close the generator to stop early.
     """
     if len(paths) <= BATCH_FILES:
-        yield from (decode(path, size) for path in paths)
+        yield from (decode(path, form) for path in paths)
         return
-    call = partial(_decode_on_one_core, size=size, decode=decode)
+    call = partial(_decode_on_one_core, form=form, decode=decode)
     with closing(cluster.map(call, paths, batch_size=BATCH_FILES)) as results:
         for path, decoded in zip(paths, results, strict=True):
             yield decoded or _crashed(path)
 
 
-def _decode_on_one_core(path: Path, *, size: int, decode: Decode) -> Decoded:
+def _decode_on_one_core(path: Path, *, form: StoreForm, decode: Decode) -> Decoded:
     """A worker is one of many on its machine: OpenCV must not start a thread per core in each."""
     cv2.setNumThreads(1)
-    return decode(path, size)
+    return decode(path, form)
 
 
 def _crashed(path: Path) -> Decoded:
@@ -86,12 +89,12 @@ def _crashed(path: Path) -> Decoded:
     return Decoded(len(data), hashlib.sha256(data).hexdigest(), "decoder_crash")
 
 
-def _measure(radiograph: Radiograph, source_bytes: int, digest: str) -> Decoded:
+def _measure(radiograph: Radiograph, codec: Codec, source_bytes: int, digest: str) -> Decoded:
     pixels = radiograph.pixels
     return Decoded(
         source_bytes=source_bytes,
         source_digest=digest,
-        pixels=pixels,
+        frame=encode(pixels, codec),
         source_height=radiograph.source_height,
         source_width=radiograph.source_width,
         source_mode=radiograph.source_mode,

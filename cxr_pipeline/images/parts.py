@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from cxr_pipeline.images.codecs import encode
 from cxr_pipeline.images.pixels import PIXEL_RULES
-from cxr_pipeline.images.store import StoreForm, open_shard, read_rows, write_shard
+from cxr_pipeline.images.store import StoreForm, open_shard, read_rows, write_frames
 from cxr_pipeline.storage.lake import read_table, write_table
 from cxr_pipeline.tables.images import StoreIndex
 
@@ -39,12 +40,10 @@ def read_parts(folder: Path, form: StoreForm) -> pl.DataFrame:
     return pl.concat([empty, *frames]).filter(pl.col("shard").is_null() | pl.col("shard").is_in(shards))
 
 
-def write_part(
-    folder: Path, rows: pl.DataFrame, pixels: Sequence[npt.NDArray[np.uint8]], form: StoreForm
-) -> pl.DataFrame:
+def write_part(folder: Path, rows: pl.DataFrame, frames: Sequence[bytes], form: StoreForm) -> pl.DataFrame:
     """Writes one shard, then its part of the index; the part's rows of StoreIndex, with `part`.
 
-    `rows` lacks only `shard` and `row`; `pixels` [size, size] are those of its rows that are not in quarantine.
+    `rows` lacks only `shard` and `row`; `frames` are those of its rows that are not in quarantine.
     """
     name = f"{_rules(form)}-{_content_digest(rows)}"
     shard = f"{name}.{form.codec}.arrow"
@@ -52,9 +51,9 @@ def write_part(
     rows = rows.with_columns(
         shard=pl.when(is_usable).then(pl.lit(shard)), row=pl.when(is_usable).then(is_usable.cum_sum() - 1)
     )
-    if pixels:
+    if frames:
         image_ids = rows.filter(is_usable)["image_id"].to_list()
-        write_shard(folder / shard, image_ids, np.stack(pixels), pixel_rules=PIXEL_RULES, codec=form.codec)
+        write_frames(folder / shard, image_ids, frames, form, pixel_rules=PIXEL_RULES)
     return write_table(folder / PARTS / f"{name}.parquet", rows, StoreIndex).with_columns(part=pl.lit(name))
 
 
@@ -75,8 +74,8 @@ def repack(folder: Path, moved: pl.DataFrame, form: StoreForm) -> Iterator[pl.Da
     Raises StoreError when the pixels of an old shard are damaged.
     """
     for rows in moved.sort("image_id").iter_slices(shard_rows(form)):
-        pixels = _read_pixels(folder, rows.filter(pl.col("shard").is_not_null()))
-        yield write_part(folder, rows.drop("shard", "row", "part", "part_rows"), pixels, form)
+        frames = [encode(image, form.codec) for image in _read_pixels(folder, rows.drop_nulls("shard"))]
+        yield write_part(folder, rows.drop("shard", "row", "part", "part_rows"), frames, form)
 
 
 def remove_unused(folder: Path, whole: pl.DataFrame) -> None:

@@ -71,7 +71,7 @@ def prepare_images(
         kept = known.filter(~parts.needs_repacking(form)).drop("part_rows")
         pending = wanted.join(known, on="image_id", how="anti", maintain_order="left")
         paths = [root.absolute() / path for path in pending["source_path"]]
-        with closing(decode_files(paths, size=form.size, cluster=processes)) as files:
+        with closing(decode_files(paths, form=form, cluster=processes)) as files:
             decoded = _reported(files, known, wanted.height, on_progress) if on_progress else files
             made = list(_write_decoded(folder, pending, decoded, form))
         whole = pl.concat([kept, *parts.repack(folder, moved, form), *made]).sort("image_id")
@@ -126,11 +126,11 @@ def _write_decoded(
     folder: Path, pending: pl.DataFrame, decoded: Iterator[Decoded], form: StoreForm
 ) -> Iterator[pl.DataFrame]:
     """Cuts `pending` by count alone, so that a run that goes on after a kill makes the very same shards."""
-    columns = [field.name for field in fields(Decoded) if field.name != "pixels"]
+    columns = [field.name for field in fields(Decoded) if field.name != "frame"]
     for files in pending.iter_slices(parts.shard_rows(form)):
         some = list(islice(decoded, files.height))
         rows = files.with_columns(pl.Series(name, [getattr(one, name) for one in some]) for name in columns)
-        yield parts.write_part(folder, rows, [one.pixels for one in some if one.pixels is not None], form)
+        yield parts.write_part(folder, rows, [one.frame for one in some if one.frame is not None], form)
 
 
 def _summarize(whole: pl.DataFrame, *, decoded: int, repacked: int) -> PrepareSummary:

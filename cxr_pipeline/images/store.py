@@ -15,7 +15,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cxr_pipeline.errors import StoreError
-from cxr_pipeline.images.codecs import CODECS, Codec, FrameReader, Frames, encode, known_codec, sum_rows, view_frames
+from cxr_pipeline.images.codecs import (
+    CODECS,
+    Codec,
+    FrameReader,
+    Frames,
+    as_column,
+    encode,
+    known_codec,
+    sum_rows,
+    view_frames,
+)
 from cxr_pipeline.storage.files import write_atomically
 
 INDEX = "index.parquet"
@@ -144,19 +154,29 @@ def read_rows(
 def write_shard(
     path: Path, image_ids: Sequence[str], pixels: npt.NDArray[np.uint8], *, pixel_rules: int, codec: Codec = "zstd"
 ) -> bool:
-    """Writes `pixels` [n, size, size], row i being `image_ids[i]`, atomically; whether the bytes changed.
+    """Writes `pixels` [n, size, size], row i being `image_ids[i]`, as `write_frames` does."""
+    count, size, width = pixels.shape
+    if pixels.dtype != np.uint8 or width != size or len(image_ids) != count:
+        raise StoreError(f"Got {len(image_ids)} ids for {pixels.dtype} {pixels.shape}, expected uint8 [n, size, size].")
+    frames = [encode(image, codec) for image in pixels]
+    return write_frames(path, image_ids, frames, StoreForm(size, codec), pixel_rules=pixel_rules)
+
+
+def write_frames(
+    path: Path, image_ids: Sequence[str], frames: Sequence[bytes], form: StoreForm, *, pixel_rules: int
+) -> bool:
+    """Writes `frames` (`codecs.encode`), that of row i being of `image_ids[i]`, atomically; whether the bytes changed.
 
     The same input gives the same bytes. `pixel_rules` is the version of the rules that made the pixels
     (`pixels.PIXEL_RULES`); with size and codec it stands in the schema's metadata. One record batch holds all rows, so
     that a reader sees one contiguous array.
     """
-    count, size, width = pixels.shape
-    if pixels.dtype != np.uint8 or width != size or len(image_ids) != count:
-        raise StoreError(f"Got {len(image_ids)} ids for {pixels.dtype} {pixels.shape}, expected uint8 [n, size, size].")
-    frames = encode(pixels, codec)
-    metadata = {"size": str(size), "codec": codec, "pixel_rules": str(pixel_rules)}
-    schema = pa.schema([("image_id", pa.string()), ("pixels", frames.type)], metadata=metadata)
-    batch = pa.record_batch([pa.array(image_ids, type=pa.string()), frames], schema=schema)
+    if len(image_ids) != len(frames):
+        raise StoreError(f"Got {len(image_ids)} ids for {len(frames)} images, expected one each.")
+    column = as_column(frames, form.codec, size=form.size)
+    metadata = {"size": str(form.size), "codec": form.codec, "pixel_rules": str(pixel_rules)}
+    schema = pa.schema([("image_id", pa.string()), ("pixels", column.type)], metadata=metadata)
+    batch = pa.record_batch([pa.array(image_ids, type=pa.string()), column], schema=schema)
     return write_atomically(path, lambda temporary: _write_batch(temporary, batch))
 
 

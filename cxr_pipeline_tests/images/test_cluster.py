@@ -67,12 +67,12 @@ def _two_workers(folder):
         yield address
 
 
-def _kill_the_first_worker(path, size, *, marker):
+def _kill_the_first_worker(path, form, *, marker):
     """Decodes; but the first worker that comes to the 40th file ends there, as with kill -9."""
     if path.name == "39.png" and not marker.exists():
         marker.touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    return decode_file(path, size)
+    return decode_file(path, form)
 
 
 def _bytes(folder):

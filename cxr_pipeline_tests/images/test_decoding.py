@@ -4,25 +4,27 @@ import os
 import select
 import threading
 
-import numpy as np
 import pytest
 
 from cxr_pipeline.images.cluster import Cluster
+from cxr_pipeline.images.codecs import CODECS
+from cxr_pipeline.images.codecs import encode as encode_frame
 from cxr_pipeline.images.decoding import BATCH_FILES, Decoded, decode_file, decode_files
 from cxr_pipeline.images.hashing import difference_hash
 from cxr_pipeline.images.letterbox import Letterbox, letterbox
 from cxr_pipeline.images.pixels import read_radiograph
+from cxr_pipeline.images.store import StoreForm
 from cxr_pipeline_tests.images.conftest import encode, picture
 
 
-def _name_bytes(path, size):
+def _name_bytes(path, form):
     """Stands for a decoder; the file `killer` takes its process with it, as a segmentation fault does."""
     if path.name.startswith("killer"):
         os._exit(139)
     return Decoded(len(path.name), path.name)
 
 
-def _hold_the_pipe(path, size):
+def _hold_the_pipe(path, form):
     """Opens the named pipe beside `path`, which closes when the process ends, and never returns."""
     with (path.parent / "pipe").open("wb") as pipe:
         pipe.write(b"x")
@@ -32,7 +34,7 @@ def _hold_the_pipe(path, size):
 
 def _decode_for_ever(paths):
     with Cluster(workers=2) as cluster:
-        list(decode_files(paths, size=32, cluster=cluster, decode=_hold_the_pipe))
+        list(decode_files(paths, form=StoreForm(32), cluster=cluster, decode=_hold_the_pipe))
 
 
 def _fill(folder, names):
@@ -42,11 +44,12 @@ def _fill(folder, names):
     return paths
 
 
-def test_a_file_is_read_once_and_described(tmp_path):
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_file_is_read_once_and_described(tmp_path, codec):
     path = tmp_path / "image.png"
     path.write_bytes(encode(picture(0, height=96, width=48)))
-    decoded, stored = decode_file(path, 32), read_radiograph(path, size=32).pixels
-    np.testing.assert_array_equal(decoded.pixels, stored)
+    decoded, stored = decode_file(path, StoreForm(32, codec)), read_radiograph(path, size=32).pixels
+    assert decoded.frame == encode_frame(stored, codec)
     assert decoded.source_digest == hashlib.sha256(path.read_bytes()).hexdigest()
     assert decoded.source_bytes == path.stat().st_size
     assert (decoded.source_height, decoded.source_width, decoded.source_mode) == (96, 48, "L8")
@@ -59,8 +62,8 @@ def test_a_file_is_read_once_and_described(tmp_path):
 def test_unusable_files_come_back_with_their_reason(tmp_path):
     (tmp_path / "text.png").write_bytes(b"text")
     digest = hashlib.sha256(b"text").hexdigest()
-    assert decode_file(tmp_path / "text.png", 32) == Decoded(4, digest, "not_an_image")
-    assert decode_file(tmp_path / "gone.png", 32) == Decoded(0, "", "missing")
+    assert decode_file(tmp_path / "text.png", StoreForm(32)) == Decoded(4, digest, "not_an_image")
+    assert decode_file(tmp_path / "gone.png", StoreForm(32)) == Decoded(0, "", "missing")
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +74,7 @@ def cluster():
 
 def test_files_come_back_in_order_from_several_processes(tmp_path, cluster):
     paths = _fill(tmp_path, [f"{number}.png" for number in range(6 * BATCH_FILES + 3)])
-    decoded = list(decode_files(paths, size=32, cluster=cluster, decode=_name_bytes))
+    decoded = list(decode_files(paths, form=StoreForm(32), cluster=cluster, decode=_name_bytes))
     assert [one.source_digest for one in decoded] == [path.name for path in paths]
 
 
@@ -79,7 +82,7 @@ def test_a_file_that_kills_its_decoder_is_quarantined_and_no_other_is_lost(tmp_p
     names = [f"{number}.png" for number in range(4 * BATCH_FILES)]
     names[5], names[6], names[-1] = "killer-a.png", "killer-b.png", "killer-c.png"
     paths = _fill(tmp_path, names)
-    decoded = list(decode_files(paths, size=32, cluster=cluster, decode=_name_bytes))
+    decoded = list(decode_files(paths, form=StoreForm(32), cluster=cluster, decode=_name_bytes))
     killers = [i for i, one in enumerate(decoded) if one.quarantine == "decoder_crash"]
     assert killers == [5, 6, len(names) - 1]
     assert decoded[5] == Decoded(12, hashlib.sha256(b"killer-a.png").hexdigest(), "decoder_crash")
@@ -91,7 +94,7 @@ def test_a_few_files_need_no_process(tmp_path):
     here = os.getpid()
     never_started = Cluster("tcp://127.0.0.1:9")
     decoded = decode_files(
-        paths, size=32, cluster=never_started, decode=lambda path, size: Decoded(os.getpid(), path.name)
+        paths, form=StoreForm(32), cluster=never_started, decode=lambda path, form: Decoded(os.getpid(), path.name)
     )
     assert {one.source_bytes for one in decoded} == {here}
 

@@ -282,10 +282,10 @@ def _fail_at_index(write):
     return _write
 
 
-def _die_at_the_fifth(path, size):
+def _die_at_the_fifth(path, form):
     if path.name == "4.png":
         os.kill(os.getpid(), signal.SIGKILL)
-    return decode_file(path, size)
+    return decode_file(path, form)
 
 
 def _prepare_and_die(root, folder):
