@@ -89,6 +89,11 @@ def test_a_file_that_kills_its_decoder_is_quarantined_and_no_other_is_lost(tmp_p
     assert [one.source_digest for one in decoded if not one.quarantine] == [n for n in names if "killer" not in n]
 
 
+def test_processes_keep_their_memory_and_compute_with_one_thread(cluster):
+    names = ["MALLOC_TRIM_THRESHOLD_", "OMP_NUM_THREADS"]
+    assert list(cluster.map(os.environ.get, names, batch_size=1)) == [None, "1"]
+
+
 def test_a_few_files_need_no_process(tmp_path):
     paths = _fill(tmp_path, [f"{number}.png" for number in range(BATCH_FILES)])
     here = os.getpid()
