@@ -203,6 +203,8 @@ def noise_part(folder: Path, size: int, *, images: int) -> Part:
         labels=labels,
         shares=np.full_like(labels, np.nan),
         is_phantom=np.ones(images, dtype=bool),
+        study_ids=text,
+        picture_shares=np.ones(images),
     )
     loader = Loader(CohortImages(cohort, folder), Augmentation(TrainConfig()), workers=8, processes=True)
     return Part(cohort, loader, labels, np.ones_like(labels))

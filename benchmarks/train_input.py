@@ -196,7 +196,8 @@ def blank_cohort(image_ids: list[str]) -> Cohort:
     names = np.array(image_ids, dtype=object)
     unknown = np.full((len(names), len(PATHOLOGIES)), np.nan, dtype=np.float32)
     nih, train = (np.full(len(names), word, dtype=object) for word in ("nih", "train"))
-    return Cohort(names, names, nih, train, unknown, unknown, np.zeros(len(names), dtype=bool))
+    real, alone = np.zeros(len(names), dtype=bool), np.ones(len(names))
+    return Cohort(names, names, nih, train, unknown, unknown, real, names, alone)
 
 
 def nih_folder(scratch: Path) -> Path:

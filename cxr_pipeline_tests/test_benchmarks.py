@@ -41,7 +41,8 @@ def held_out():
     names = np.array([str(n) for n in range(IMAGES)], dtype=object)
     patients = np.array([f"p{n}" for n in rng.integers(PATIENTS, size=IMAGES)], dtype=object)
     words = (np.full(IMAGES, word, dtype=object) for word in ("nih", "test"))
-    return Cohort(names, patients, *words, labels, np.full_like(labels, np.nan), np.zeros(IMAGES, dtype=bool))
+    shares, real = np.full_like(labels, np.nan), np.zeros(IMAGES, dtype=bool)
+    return Cohort(names, patients, *words, labels, shares, real, names, np.ones(IMAGES))
 
 
 def drawn_probabilities(seeds):

@@ -66,6 +66,11 @@ class TrainConfig(BaseModel):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="Targets move by this part towards one half")
     class_weights: dict[str, float] = Field(default={}, description="Weight in the loss per class; 1 where not named")
     source_weights: dict[str, float] = Field(default={}, description="Weight in the loss per source; 1 where not named")
+    weigh: Literal["images", "pictures", "studies"] = Field(
+        default="pictures",
+        description="What weighs one in the loss: each image; each picture, however many copies of it there are; each "
+        "study, whose images share one set of labels in CheXpert, MIMIC and PadChest",
+    )
     sampler: Literal["plain", "source", "class"] = Field(
         default="plain",
         description="plain: each image once an epoch; source: by sampler_temperature; class: rare findings repeated",

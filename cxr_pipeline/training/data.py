@@ -37,6 +37,8 @@ class Cohort:
     labels: np.ndarray  # float32 [n, 14]: 1, 0, -1 uncertain, NaN unknown
     shares: np.ndarray  # float32 [n, 14]: which part of the readers sees the class; NaN where no votes were kept
     is_phantom: np.ndarray  # bool [n]
+    study_ids: np.ndarray  # str objects [n]; never to a log
+    picture_shares: np.ndarray  # float32 [n]: 1 / images that show the same picture
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -70,7 +72,8 @@ def read_cohort(path: Path) -> Cohort:
     """The cohort Parquet at `path`; raises TableError when it is absent, unreadable or lacks a column."""
     if not path.is_file():
         raise TableError(f"No cohort at {path}: materialize the asset split/cohort first.")
-    columns = ["image_id", "patient_id", "dataset", "split", "is_phantom", *PATHOLOGIES, "reader_share"]
+    columns = ["image_id", "patient_id", "dataset", "split", "is_phantom", "study_id", "weight"]
+    columns += [*PATHOLOGIES, "reader_share"]
     try:
         table = pq.ParquetFile(path).read(columns=columns)
     except (pa.ArrowException, OSError) as error:
@@ -86,6 +89,8 @@ def read_cohort(path: Path) -> Cohort:
         labels=np.stack([_numbers(table[name]) for name in PATHOLOGIES], axis=1),
         shares=np.stack([_numbers(pc.struct_field(table["reader_share"], name)) for name in PATHOLOGIES], axis=1),
         is_phantom=table["is_phantom"].to_numpy().astype(bool),
+        study_ids=_text(table["study_id"]),
+        picture_shares=_numbers(table["weight"]),
     )
 
 
@@ -142,10 +147,19 @@ def targets(labels: np.ndarray, shares: np.ndarray, config: TrainConfig) -> tupl
 
 
 def cell_weights(cohort: Cohort, mask: np.ndarray, config: TrainConfig) -> np.ndarray:
-    """float32 [n, 14]: what each cell weighs in the loss, by class and source; 0 where `mask` is false."""
+    """float32 [n, 14]: what each cell weighs in the loss, by class, source and image; 0 where `mask` is false."""
     of_class = np.array([config.class_weights.get(name, 1.0) for name in PATHOLOGIES])
     of_source = np.array([config.source_weights.get(name, 1.0) for name in cohort.datasets])
-    return (mask * of_class * of_source[:, None]).astype(np.float32)
+    of_image = _image_shares(cohort, config.weigh)
+    return (mask * of_class * (of_source * of_image)[:, None]).astype(np.float32)
+
+
+def _image_shares(cohort: Cohort, unit: str) -> np.ndarray:
+    """[n]: which part of an image, a picture or a study, each of which weighs one, the images are."""
+    if unit == "studies":
+        _, studies, sizes = np.unique(cohort.study_ids.astype(str), return_inverse=True, return_counts=True)
+        return 1 / sizes[studies]
+    return cohort.picture_shares if unit == "pictures" else np.ones(len(cohort))
 
 
 class Loader:

@@ -1,6 +1,7 @@
 import os
 import threading
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -64,6 +65,8 @@ def test_reads_what_the_split_stage_writes(tmp_path):
     assert np.isnan(cohort.labels[0]).all()
     assert cohort.labels[1].tolist() == [k % 3 - 1 for k in range(14)]
     assert np.isnan(cohort.shares[0]).all()
+    assert cohort.study_ids.tolist() == ["nih/b", "chexpert/a"]
+    assert cohort.picture_shares.tolist() == [1.0, 0.5]
     np.testing.assert_allclose(cohort.shares[1], np.arange(14) / 14)
 
 
@@ -156,6 +159,26 @@ def test_weights_of_class_and_source_multiply_and_unknown_cells_have_none(inputs
     assert set(weights[nih, mass]) == {1.5}
     assert set(weights[~nih, mass]) == {3}
     assert set(weights[nih, mass + 1]) == {0.5}
+
+
+@pytest.mark.parametrize(
+    ("weigh", "expected"),
+    [("images", [1, 1, 1, 1]), ("pictures", [1, 0.5, 0.5, 1]), ("studies", [1 / 3, 1 / 3, 1 / 3, 1])],
+)
+def test_what_weighs_one_in_the_loss_is_an_image_a_picture_or_a_study(inputs, weigh, expected):
+    cohort = replace(
+        read_cohort(inputs.cohort).take(np.arange(4)),
+        study_ids=np.array(["nih/a", "nih/a", "nih/a", "nih/b"], dtype=object),
+        picture_shares=np.array([1, 0.5, 0.5, 1], dtype=np.float32),
+    )
+    weights = cell_weights(cohort, np.ones((4, 14), dtype=bool), TrainConfig(weigh=weigh))
+    np.testing.assert_allclose(weights, np.repeat(np.array(expected)[:, None], 14, axis=1), rtol=1e-6)
+
+
+def test_study_is_counted_by_the_images_that_are_learnt_from(inputs):
+    cohort = replace(read_cohort(inputs.cohort).take(np.arange(4)), study_ids=np.array(["nih/a"] * 4, dtype=object))
+    weights = cell_weights(cohort.take(np.arange(2)), np.ones((2, 14), dtype=bool), TrainConfig(weigh="studies"))
+    assert set(weights.ravel()) == {0.5}
 
 
 @pytest.mark.parametrize("processes", [False, True])

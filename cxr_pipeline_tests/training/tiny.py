@@ -80,6 +80,8 @@ def write_cohort(
         "patient_id": pa.array([f"{image_id}-patient" for image_id in image_ids], pa.large_string()),
         "dataset": pa.array(datasets, pa.large_string()),
         "is_phantom": pa.array([True] * len(image_ids)),
+        "study_id": pa.array(image_ids, pa.large_string()),
+        "weight": pa.array([1.0] * len(image_ids), pa.float32()),
         **{name: pa.array([row[k] for row in labels], pa.int8()) for k, name in enumerate(PATHOLOGIES)},
         "reader_share": pa.nulls(len(image_ids), NO_SHARES),
         "split": pa.array(splits).dictionary_encode(),
