@@ -78,5 +78,5 @@ def _say_where(settings: Settings, *, seconds: float) -> None:
         number = "n/a" if value is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
         console.print(f"  {split:5} {source:9} {number}", highlight=False, markup=False)
     report = lake.folder("evaluation", "report") / "report.html"
-    console.print(f"\nReport   {report.resolve()}", soft_wrap=True, highlight=False)
+    console.print(f"\nReport   {report.resolve()}", soft_wrap=True, highlight=False, markup=False)
     console.print("Lineage, checks, runs and MLflow: make ui", highlight=False)

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from cxr_pipeline.cli import export, images, predict, reports, show, split, steps
 from cxr_pipeline.cli.arguments import Root, Source
+from cxr_pipeline.cli.messages import print_error
 from cxr_pipeline.errors import CxrError
 from cxr_pipeline.settings import Settings
 
@@ -36,7 +36,7 @@ def main() -> None:
     try:
         app()
     except CxrError as error:
-        Console(stderr=True).print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        print_error(str(error))
         sys.exit(1)
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from cxr_pipeline.cli.messages import print_error
 from cxr_pipeline.cli.steps import checkpoint_folder
 from cxr_pipeline.errors import CxrError, ImageError
 from cxr_pipeline.pathologies import PATHOLOGIES
@@ -48,7 +48,7 @@ def predict(
     answers = _predict(checkpoint_folder(Settings(), checkpoint), images, explain=explain, out=out)
     _PRINTERS[form](_set_aside(answers, failures))
     for failure in failures:
-        Console(stderr=True).print(f"[red]error:[/red] {escape(str(failure))}", highlight=False, soft_wrap=True)
+        print_error(str(failure))
     if failures:
         raise typer.Exit(1)
 

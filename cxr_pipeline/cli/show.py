@@ -7,6 +7,7 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
+from cxr_pipeline.cli.messages import print_warning
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.base import Dataset
 from cxr_pipeline.datasets.files import phantom_marker
@@ -83,9 +84,9 @@ def labels(name: str, result: LabelResult, missing: dict[str, str]) -> None:
     Console().print(f"{name}: {result.table.height:,} images, {result.table['patient_id'].n_unique():,} patients")
     Console().print(_rich(count_labels(result.table)))
     for finding, count in result.unmapped.rows():
-        _warn(f"'{finding}' ({count} images) has no row in labels/mappings/{name}.csv")
+        print_warning(f"'{finding}' ({count} images) has no row in labels/mappings/{name}.csv")
     for file, loss in missing.items():
-        _warn(f"{file} is not there: {loss}")
+        print_warning(f"{file} is not there: {loss}")
 
 
 def images(summary: "PrepareSummary") -> None:
@@ -94,13 +95,13 @@ def images(summary: "PrepareSummary") -> None:
     moved = f" ({summary.repacked:,} packed anew)" if summary.repacked else ""
     Console().print(f"{summary.images:,} images: {summary.decoded:,} decoded, {known:,} already there{moved}")
     for reason, count in sorted(summary.quarantined.items()):
-        _warn(f"{count:,} in quarantine: {reason}")
+        print_warning(f"{count:,} in quarantine: {reason}")
 
 
 def looks(drawn: "Looks") -> None:
     """Where the pictures of a store are; a warning where they are for these eyes only."""
     if not drawn.display.allowed:
-        _warn(f"do not pass these pictures on: {drawn.display.reason}")
+        print_warning(f"do not pass these pictures on: {drawn.display.reason}")
     for path in (drawn.sheet, drawn.quarantine_sheet, drawn.histograms):
         if path:
             Console().print(str(path.resolve()), soft_wrap=True, highlight=False, markup=False)
@@ -110,7 +111,7 @@ def cohort(made: SplitCohort) -> None:
     """Images and patients per source and split; a warning when patients had to change their split."""
     Console().print(_rich(summarize_cohort(made.table).select("dataset", "split", "images", "patients")))
     for dataset, _, moved_from, moved_to, reason, patients in count_moves(made.moved).rows():
-        _warn(f"{patients} patients of {dataset} moved from {moved_from} to {moved_to} ({reason}): train again")
+        print_warning(f"{patients} patients of {dataset} moved from {moved_from} to {moved_to} ({reason}): train again")
 
 
 def checkpoint(trained: Checkpoint) -> None:
@@ -171,7 +172,3 @@ def _labellers(dataset: Dataset, root: Path) -> dict[str, str]:
     except CxrError as error:
         return {"cannot be read": str(error)}
     return {"labelled by": ", ".join(f"{who} {images:,}" for who, images in counts)} if counts else {}
-
-
-def _warn(text: str) -> None:
-    Console(stderr=True).print(f"[yellow]warning:[/yellow] {text}", highlight=False, soft_wrap=True)
