@@ -12,6 +12,7 @@ from cxr_pipeline.datasets.base import Dataset, Display, Layout, Metadata
 from cxr_pipeline.datasets.files import index_files, require_file, walk_files
 from cxr_pipeline.datasets.strict_csv import Codes, decode, number_words, read_csv, require_match
 from cxr_pipeline.pathologies import POSITIVE
+from cxr_pipeline.tables.raw import LABELLERS, SEXES, VIEWS
 
 _TABLE = "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv"
 _COLUMNS = (
@@ -43,6 +44,8 @@ _VIEWS = {
 }
 _SEXES = {"F": "F", "M": "M", "O": None, **dict.fromkeys(_MISSING)}
 _READERS = {"Physician": "Physician", "RNN_model": "RNN_model"}
+_TYPES = {"Projection": pl.Enum(VIEWS), "PatientSex_DICOM": pl.Enum(SEXES), "MethodLabel": pl.Enum([*_READERS])}
+_LABELLER = pl.Enum(LABELLERS)
 _WORD = r"""(?:'[^'\\]*'|"[^"\\]*")"""  # as Python writes a string: in double quotes when it holds an apostrophe
 _LIST = rf"^(?:\[(?:{_WORD}(?:,\s*{_WORD})*)?\]|nan|None|)$"
 _POOR_QUALITY = "suboptimal study"
@@ -78,8 +81,8 @@ def read_images(root: Path) -> pl.LazyFrame:
         official_split=pl.lit(None, pl.String),
         birth_year=_birth_year(rows),
         labelled_by=pl.when(pl.col("MethodLabel") == "Physician")
-        .then(pl.lit("physician"))
-        .otherwise(pl.lit("program")),
+        .then(pl.lit("physician", _LABELLER))
+        .otherwise(pl.lit("program", _LABELLER)),
     )
 
 
@@ -123,7 +126,7 @@ def describe_layout(root: Path) -> Layout:
 def _read_table(path: Path) -> pl.DataFrame:
     """The columns that are used. Reports span several lines within quotes: 166,738 lines are 160,861 records."""
     codes: dict[str, Codes] = {"Projection": _VIEWS, "PatientSex_DICOM": _SEXES, "MethodLabel": _READERS}
-    return read_csv(path, _COLUMNS, codes=codes, repeating=("StudyDate_DICOM", "PatientBirth", "Labels"))
+    return read_csv(path, _COLUMNS, codes=codes, types=_TYPES, repeating=("StudyDate_DICOM", "PatientBirth", "Labels"))
 
 
 def _image_id() -> pl.Expr:
