@@ -69,6 +69,7 @@ def read_images(root: Path) -> pl.LazyFrame:
         require_match(path, rows, "StudyID", r"^[^/\s]+$")
     require_match(path, rows, "StudyDate_DICOM", r"^\d{8}$")
     require_match(path, rows, "PatientBirth", r"^(\d{4}(\.0)?|nan|None|)$")
+    born = decode(rows["PatientBirth"], _year)  # null where none is written
     return rows.lazy().select(
         image_id=_image_id(),
         patient_id=pl.format("padchest/{}", "PatientID"),
@@ -76,10 +77,10 @@ def read_images(root: Path) -> pl.LazyFrame:
         dataset=pl.lit("padchest"),
         view="Projection",
         path=pl.col("ImageID"),
-        age_years=_age_years(rows),
+        age_years=_age_years(rows, born),
         sex="PatientSex_DICOM",
         official_split=pl.lit(None, pl.String),
-        birth_year=_birth_year(rows),
+        birth_year=born,
         labelled_by=pl.when(pl.col("MethodLabel") == "Physician")
         .then(pl.lit("physician", _LABELLER))
         .otherwise(pl.lit("program", _LABELLER)),
@@ -147,18 +148,14 @@ def _parse_cells(labels: pl.Series) -> pl.Series:
     return number_words(pl.select(noted).to_series())
 
 
-def _age_years(rows: pl.DataFrame) -> pl.Expr:
+def _age_years(rows: pl.DataFrame, born: pl.Series) -> pl.Expr:
     """Years of study and birth differ by 0 to 105 in this release; null beyond 0 to 120, or without a birth year."""
-    age = pl.lit((decode(rows["StudyDate_DICOM"], _year) - _birth_year(rows)).cast(pl.Float32))
+    age = pl.lit((decode(rows["StudyDate_DICOM"], _year) - born).cast(pl.Float32))
     return pl.when(age.is_between(0, _OLDEST_YEARS)).then(age)
 
 
-def _birth_year(rows: pl.DataFrame) -> pl.Series:
-    """`1929.0` as 1929; null where none is written."""
-    return decode(rows["PatientBirth"], _year)
-
-
 def _year(cells: pl.Series) -> pl.Series:
+    """`1929.0` and `19290131` as 1929."""
     return cells.replace(dict.fromkeys(_MISSING)).str.slice(0, 4).cast(pl.Int16)
 
 

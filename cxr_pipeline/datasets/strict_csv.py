@@ -80,9 +80,10 @@ def require_match(path: Path, frame: pl.DataFrame, column: str, pattern: str) ->
 
 def decode(cells: pl.Series, read: Callable[[pl.Series], pl.Series]) -> pl.Series:
     """What `read`, which looks at each cell by itself, makes of `cells`; of an Enum it is given each category once."""
-    if not isinstance(cells.dtype, pl.Enum):
+    dtype = cells.dtype  # of an Enum it is made anew each time it is asked for
+    if not isinstance(dtype, pl.Enum):
         return read(cells)
-    return read(cells.dtype.categories).gather(cells.to_physical()).alias(cells.name)
+    return read(dtype.categories).gather(cells.to_physical()).alias(cells.name)
 
 
 def number_words(lists: pl.Series) -> pl.Series:
