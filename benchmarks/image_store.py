@@ -1,11 +1,8 @@
-"""The image store: reads per codec, bytes against PNG, the whole step on all cores, a run that
-finds little to do, and batches against a DataLoader.
+"""The image store: reads per codec, bytes against PNG, the whole step on all cores, a run that finds little to do.
 
 Pixels are real NIH images at 384 x 384, the page cache is warm. CPU seconds count every process and thread; wall
 seconds mean something on a quiet machine alone, and so does the efficiency of the step by the wall clock. The machine
 decides the rates, the ratios compare. Run by `make bench`, or `python benchmarks/image_store.py`.
-
-Torch is imported late: Dask's processes import this file anew.
 """
 
 import os
@@ -14,7 +11,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -47,7 +43,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         compare_codecs(Path(folder), images)
         measure_step(Path(folder), paths)
-        compare_loaders(Path(folder), images)
 
 
 def compare_codecs(folder: Path, images: np.ndarray) -> None:
@@ -109,67 +104,11 @@ def prepare_alone(table: pl.DataFrame, root: Path, folder: Path) -> None:
     prepare_images(table, root, folder, form=StoreForm(SIZE), cluster=OneProcess())
 
 
-def compare_loaders(folder: Path, images: np.ndarray) -> None:
-    """Batches as the demo augments them, against PNG files, RGB and a torch DataLoader with the same cores."""
-    from cxr_pipeline.training.augment import augmentation
-    from cxr_pipeline.training.data import Loader
-    from cxr_pipeline.training.presets import preset
-
-    for number, image in enumerate(images):
-        cv2.imwrite(str(folder / f"{number}.png"), image)
-    order = np.concatenate([np.random.default_rng(seed).permutation(len(images)) for seed in range(4)])
-    config = preset("demo").model_copy(update={"image_size": SIZE})
-    theirs, theirs_wall = timed(lambda: exhaust(png_loader(folder, order, config)))
-    print(f"{len(order)} images, augmented        CPU ms/image   images/s by the wall   PNG + RGB / ours: CPU, wall")
-    print(f"  PNG, RGB, DataLoader {theirs / len(order) * 1e3:18.2f} {len(order) / theirs_wall:20.0f}")
-    for codec in CODECS:
-        with closing(Loader(ImageStore(folder / codec), augmentation(config), workers=CORES)) as loader:
-            ours, wall = timed(lambda loader=loader: exhaust(loader.batches(order, batch_size=BATCH, seed=[0])))
-        ratios = f"{theirs / ours:.1f}, {theirs_wall / wall:.1f}"
-        print(f"  store, {codec:5s} {ours / len(order) * 1e3:27.2f} {len(order) / wall:20.0f}   {ratios:>20s}")
-
-
 class OneProcess(Cluster):
     """Computes here, one after the other."""
 
     def map(self, function: Callable[[Any], Any], items: Any, *, batch_size: int) -> Any:  # noqa: ARG002
         yield from map(function, items)
-
-
-class PngFiles:
-    """What training scripts do: each file read as three channels, augmented and normalised on the CPU."""
-
-    def __init__(self, folder: Path, order: np.ndarray, config: Any) -> None:
-        import albumentations
-        from albumentations.pytorch import ToTensorV2
-
-        self.folder, self.order = folder, order
-        self.change = albumentations.Compose(
-            [
-                albumentations.Affine(
-                    rotate=(-config.rotation_degrees, config.rotation_degrees),
-                    translate_percent=(-config.shift, config.shift),
-                    scale=(1 - config.scale, 1 + config.scale),
-                    p=1.0,
-                ),
-                albumentations.RandomBrightnessContrast(config.brightness, config.contrast, p=1.0),
-                albumentations.Normalize(),
-                ToTensorV2(),
-            ]
-        )
-
-    def __len__(self) -> int:
-        return len(self.order)
-
-    def __getitem__(self, number: int) -> Any:
-        picture = cv2.imread(str(self.folder / f"{self.order[number]}.png"), cv2.IMREAD_COLOR_RGB)
-        return self.change(image=picture)["image"]
-
-
-def png_loader(folder: Path, order: np.ndarray, config: Any) -> Iterator[Any]:
-    from torch.utils.data import DataLoader
-
-    return iter(DataLoader(PngFiles(folder, order, config), batch_size=BATCH, num_workers=CORES))
 
 
 def exhaust(loaded: Iterator[Any]) -> None:

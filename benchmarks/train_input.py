@@ -48,6 +48,7 @@ def main() -> None:
         images = link_and_shrink(source, Path(folder))
         print(f"{len(images)} images of {source}, {SIZE} x {SIZE}, {CORES} cores\n")
         compare_inputs(Path(folder), source, images)
+        compare_demo(Path(folder), images)
         print_waits(Path(folder), images)
 
 
@@ -71,6 +72,18 @@ def compare_inputs(folder: Path, source: Path, images: np.ndarray) -> None:
         print_ratio("torchxrayvision", originals["skimage"], ours, BAR_ORIGINALS)
         normalised = measure("ours, floats made here", exhaust_ours(stored, order, config, as_floats=True), len(order))
         print_ratio("PNG", png, normalised, 0)
+
+
+def compare_demo(folder: Path, images: np.ndarray) -> None:
+    """The same against PNG files with the lighter augmentation of the demo."""
+    config = preset("demo", image_size=SIZE)
+    order = np.concatenate([np.random.default_rng(seed).permutation(len(images)) for seed in range(EPOCHS)])
+    png = measure("demo: PNG, RGB, DataLoader", exhaust_png(folder, order, config), len(order))
+    for codec in CODECS:
+        stored = cohort_images(folder / f"demo-{codec}", images, codec)
+        print_ratio(
+            "PNG", png, measure(f"demo: ours, {codec}", exhaust_ours(stored, order, config), len(order)), BAR_PNG
+        )
 
 
 def print_ratio(what: str, theirs: tuple[float, float], ours: tuple[float, float], bar: float) -> None:
@@ -140,14 +153,14 @@ class PngFiles(Dataset):
         from albumentations.pytorch import ToTensorV2
 
         self.paths = sorted(folder.iterdir())
-        shift, scale = config.shift, (1 - config.scale, 1 + config.scale)
+        angle, shift, scale = config.rotation_degrees, config.shift, (1 - config.scale, 1 + config.scale)
         side = (0.02, config.dropout_size)
         holes = {"num_holes_range": (1, config.dropout_holes), "hole_height_range": side, "hole_width_range": side}
         self.change = albumentations.Compose(
             [
-                albumentations.Affine(rotate=(-25, 25), translate_percent=(-shift, shift), scale=scale, p=1.0),
+                albumentations.Affine(rotate=(-angle, angle), translate_percent=(-shift, shift), scale=scale, p=1.0),
                 albumentations.RandomBrightnessContrast(config.brightness, config.contrast, p=1.0),
-                albumentations.CoarseDropout(**holes, p=0.5),
+                *([albumentations.CoarseDropout(**holes, p=0.5)] if config.dropout_holes else []),
                 albumentations.Normalize(),
                 ToTensorV2(),
             ]
