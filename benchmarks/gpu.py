@@ -26,7 +26,8 @@ from timm.optim import create_optimizer_v2
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from cxr_pipeline.images.store import write_shard
+from cxr_pipeline.images.codecs import encode
+from cxr_pipeline.images.store import StoreForm, write_shard
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.training.augment import Augmentation
 from cxr_pipeline.training.config import TrainConfig
@@ -190,7 +191,8 @@ def noise_part(folder: Path, size: int, *, images: int) -> Part:
     ids = [f"noise/{n:06d}" for n in range(images)]
     store = folder / "noise"
     store.mkdir(parents=True)
-    write_shard(store / "a.arrow", ids, rng.integers(0, 256, (images, size, size), dtype=np.uint8), pixel_rules=1)
+    frames = [encode(rng.integers(0, 256, (size, size), dtype=np.uint8), "zstd") for _ in ids]
+    write_shard(store / "a.arrow", ids, frames, StoreForm(size), pixel_rules=1)
     index = pa.table({"image_id": ids, "shard": ["a.arrow"] * images, "row": pa.array(range(images), pa.int32())})
     pq.write_table(index, store / "index.parquet")
     labels = rng.integers(0, 2, (images, CLASSES)).astype(np.float32)
@@ -203,7 +205,7 @@ def noise_part(folder: Path, size: int, *, images: int) -> Part:
         labels=labels,
         shares=np.full_like(labels, np.nan),
         is_phantom=np.ones(images, dtype=bool),
-        study_ids=text,
+        studies=np.arange(images),
         picture_shares=np.ones(images),
     )
     loader = Loader(CohortImages(cohort, folder), Augmentation(TrainConfig()), workers=8, processes=True)

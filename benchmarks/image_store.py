@@ -118,7 +118,8 @@ def exhaust(loaded: Iterator[Any]) -> None:
 
 def write_store(folder: Path, images: np.ndarray, codec: Any) -> ImageStore:
     names = [str(number) for number in range(len(images))]
-    write_shard(folder / "a.arrow", names, images, pixel_rules=1, codec=codec)
+    frames = [encode(image, codec) for image in images]
+    write_shard(folder / "a.arrow", names, frames, StoreForm(images.shape[1], codec), pixel_rules=1)
     index = pl.DataFrame({"image_id": names, "shard": ["a.arrow"] * len(names), "row": range(len(names))})
     index.with_columns(pl.col("row").cast(pl.Int32)).write_parquet(folder / "index.parquet")
     return ImageStore(folder)

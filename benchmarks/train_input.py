@@ -210,7 +210,7 @@ def blank_cohort(image_ids: list[str]) -> Cohort:
     unknown = np.full((len(names), len(PATHOLOGIES)), np.nan, dtype=np.float32)
     nih, train = (np.full(len(names), word, dtype=object) for word in ("nih", "train"))
     real, alone = np.zeros(len(names), dtype=bool), np.ones(len(names))
-    return Cohort(names, names, nih, train, unknown, unknown, real, names, alone)
+    return Cohort(names, names, nih, train, unknown, unknown, real, np.arange(len(names)), alone)
 
 
 def nih_folder(scratch: Path) -> Path:

@@ -44,7 +44,7 @@ def held_out():
     patients = np.array([f"p{n}" for n in rng.integers(PATIENTS, size=IMAGES)], dtype=object)
     words = (np.full(IMAGES, word, dtype=object) for word in ("nih", "test"))
     shares, real = np.full_like(labels, np.nan), np.zeros(IMAGES, dtype=bool)
-    return Cohort(names, patients, *words, labels, shares, real, names, np.ones(IMAGES))
+    return Cohort(names, patients, *words, labels, shares, real, np.arange(IMAGES), np.ones(IMAGES))
 
 
 def drawn_probabilities(seeds):

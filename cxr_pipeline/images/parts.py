@@ -13,7 +13,7 @@ import polars as pl
 
 from cxr_pipeline.images.codecs import encode
 from cxr_pipeline.images.pixels import PIXEL_RULES
-from cxr_pipeline.images.store import StoreForm, open_shard, read_rows, write_frames
+from cxr_pipeline.images.store import StoreForm, open_shard, read_rows, write_shard
 from cxr_pipeline.storage.lake import read_table, write_table
 from cxr_pipeline.tables.images import StoreIndex
 
@@ -53,7 +53,7 @@ def write_part(folder: Path, rows: pl.DataFrame, frames: Sequence[bytes], form: 
     )
     if frames:
         image_ids = rows.filter(is_usable)["image_id"].to_list()
-        write_frames(folder / shard, image_ids, frames, form, pixel_rules=PIXEL_RULES)
+        write_shard(folder / shard, image_ids, frames, form, pixel_rules=PIXEL_RULES)
     return write_table(folder / PARTS / f"{name}.parquet", rows, StoreIndex).with_columns(part=pl.lit(name))
 
 

@@ -21,7 +21,6 @@ from cxr_pipeline.images.codecs import (
     FrameReader,
     Frames,
     as_column,
-    encode,
     known_codec,
     sum_rows,
     view_frames,
@@ -152,17 +151,6 @@ def read_rows(
 
 
 def write_shard(
-    path: Path, image_ids: Sequence[str], pixels: npt.NDArray[np.uint8], *, pixel_rules: int, codec: Codec = "zstd"
-) -> bool:
-    """Writes `pixels` [n, size, size], row i being `image_ids[i]`, as `write_frames` does."""
-    count, size, width = pixels.shape
-    if pixels.dtype != np.uint8 or width != size or len(image_ids) != count:
-        raise StoreError(f"Got {len(image_ids)} ids for {pixels.dtype} {pixels.shape}, expected uint8 [n, size, size].")
-    frames = [encode(image, codec) for image in pixels]
-    return write_frames(path, image_ids, frames, StoreForm(size, codec), pixel_rules=pixel_rules)
-
-
-def write_frames(
     path: Path, image_ids: Sequence[str], frames: Sequence[bytes], form: StoreForm, *, pixel_rules: int
 ) -> bool:
     """Writes `frames` (`codecs.encode`), that of row i being of `image_ids[i]`, atomically; whether the bytes changed.
@@ -173,6 +161,8 @@ def write_frames(
     """
     if len(image_ids) != len(frames):
         raise StoreError(f"Got {len(image_ids)} ids for {len(frames)} images, expected one each.")
+    if form.codec == "raw" and {len(frame) for frame in frames} - {form.size**2}:
+        raise StoreError(f"Got images of other than {form.size} x {form.size} bytes, expected one byte a pixel.")
     column = as_column(frames, form.codec, size=form.size)
     metadata = {"size": str(form.size), "codec": form.codec, "pixel_rules": str(pixel_rules)}
     schema = pa.schema([("image_id", pa.string()), ("pixels", column.type)], metadata=metadata)

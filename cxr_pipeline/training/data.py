@@ -37,7 +37,7 @@ class Cohort:
     labels: np.ndarray  # float32 [n, 14]: 1, 0, -1 uncertain, NaN unknown
     shares: np.ndarray  # float32 [n, 14]: which part of the readers sees the class; NaN where no votes were kept
     is_phantom: np.ndarray  # bool [n]
-    study_ids: np.ndarray  # str objects [n]; never to a log
+    studies: np.ndarray  # int64 [n]: images of one study have the same number
     picture_shares: np.ndarray  # float32 [n]: 1 / images that show the same picture
 
     def __len__(self) -> int:
@@ -89,7 +89,7 @@ def read_cohort(path: Path) -> Cohort:
         labels=np.stack([_numbers(table[name]) for name in PATHOLOGIES], axis=1),
         shares=np.stack([_numbers(pc.struct_field(table["reader_share"], name)) for name in PATHOLOGIES], axis=1),
         is_phantom=table["is_phantom"].to_numpy().astype(bool),
-        study_ids=_text(table["study_id"]),
+        studies=table["study_id"].combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64),
         picture_shares=_numbers(table["weight"]),
     )
 
@@ -157,7 +157,7 @@ def cell_weights(cohort: Cohort, mask: np.ndarray, config: TrainConfig) -> np.nd
 def _image_shares(cohort: Cohort, unit: str) -> np.ndarray:
     """[n]: which part of an image, a picture or a study, each of which weighs one, the images are."""
     if unit == "studies":
-        _, studies, sizes = np.unique(cohort.study_ids.astype(str), return_inverse=True, return_counts=True)
+        _, studies, sizes = np.unique(cohort.studies, return_inverse=True, return_counts=True)
         return 1 / sizes[studies]
     return cohort.picture_shares if unit == "pictures" else np.ones(len(cohort))
 

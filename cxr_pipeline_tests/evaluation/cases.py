@@ -38,7 +38,7 @@ def scored_images(n=60, *, seed=0, labels=None, probabilities=None, patients=Non
         labels=np.asarray(labels, dtype=np.float32),
         shares=np.full((n, 14), np.nan, dtype=np.float32),
         is_phantom=np.zeros(n, dtype=bool),
-        study_ids=objects([f"nih/{i:05d}" for i in range(n)]),
+        studies=np.arange(n),
         picture_shares=np.ones(n, dtype=np.float32),
     )
     return ScoredImages(cohort, np.asarray(probabilities, dtype=np.float32))
@@ -67,7 +67,7 @@ def write_scored(folder: Path, scored: ScoredImages) -> tuple[Path, Path]:
         "dataset": pa.array(cohort.datasets, pa.large_string()),
         "split": pa.array(cohort.splits, pa.large_string()).dictionary_encode(),
         "is_phantom": pa.array(cohort.is_phantom),
-        "study_id": pa.array(cohort.study_ids, pa.large_string()),
+        "study_id": pa.array([f"nih/{number}" for number in cohort.studies], pa.large_string()),
         "weight": pa.array(cohort.picture_shares),
         "reader_share": pa.nulls(len(cohort), NO_SHARES),
     }

@@ -11,7 +11,8 @@ from zstandard import ZstdCompressor, ZstdDecompressor
 
 from cxr_pipeline.errors import StoreError
 from cxr_pipeline.images.codecs import CODECS, FrameReader, encode, sum_rows
-from cxr_pipeline.images.store import ImageStore, open_shard, read_rows, write_shard
+from cxr_pipeline.images.store import ImageStore, StoreForm, open_shard, read_rows, write_shard
+from cxr_pipeline_tests.shards import write_pixels
 
 SIZE = 8
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, SIZE, SIZE)).astype(np.uint8)
@@ -28,8 +29,8 @@ def folder(tmp_path, request):
     """Seven images: 0..3 in one shard, 6 and 5 in another, 4 in quarantine."""
     folder = tmp_path / "nih"
     first, second = request.param.split()
-    write_shard(folder / "a.arrow", IDS[:4], IMAGES[:4], pixel_rules=1, codec=first)
-    write_shard(folder / "b.arrow", [IDS[6], IDS[5]], IMAGES[[6, 5]], pixel_rules=1, codec=second)
+    write_pixels(folder / "a.arrow", IDS[:4], IMAGES[:4], codec=first)
+    write_pixels(folder / "b.arrow", [IDS[6], IDS[5]], IMAGES[[6, 5]], codec=second)
     _write_index(folder, ["a.arrow"] * 4 + [None, "b.arrow", "b.arrow"], [0, 1, 2, 3, None, 1, 0])
     return folder
 
@@ -93,15 +94,15 @@ def test_threads_read_the_same(folder):
 
 @pytest.mark.parametrize("codec", CODECS)
 def test_the_same_images_give_the_same_bytes(tmp_path, codec):
-    assert write_shard(tmp_path / "a.arrow", IDS[:4], IMAGES[:4], pixel_rules=1, codec=codec)
-    assert write_shard(tmp_path / "again.arrow", IDS[:4], IMAGES[:4], pixel_rules=1, codec=codec)
+    assert write_pixels(tmp_path / "a.arrow", IDS[:4], IMAGES[:4], codec=codec)
+    assert write_pixels(tmp_path / "again.arrow", IDS[:4], IMAGES[:4], codec=codec)
     assert (tmp_path / "again.arrow").read_bytes() == (tmp_path / "a.arrow").read_bytes()
-    assert not write_shard(tmp_path / "a.arrow", IDS[:4], IMAGES[:4], pixel_rules=1, codec=codec)
+    assert not write_pixels(tmp_path / "a.arrow", IDS[:4], IMAGES[:4], codec=codec)
 
 
 @pytest.mark.parametrize("codec", CODECS)
 def test_a_shard_describes_itself(tmp_path, codec):
-    write_shard(tmp_path / "a.arrow", IDS[:4], IMAGES[:4], pixel_rules=1, codec=codec)
+    write_pixels(tmp_path / "a.arrow", IDS[:4], IMAGES[:4], codec=codec)
     with pa.ipc.open_file(tmp_path / "a.arrow") as reader:
         table = reader.read_all()
     assert table.schema.metadata == {b"size": b"8", b"codec": codec.encode(), b"pixel_rules": b"1"}
@@ -134,7 +135,7 @@ def _zstd_store(folder, columns):
 
 
 def test_a_damaged_frame_is_an_error_that_names_shard_and_row(tmp_path):
-    write_shard(tmp_path / "nih" / "a.arrow", IDS, IMAGES, pixel_rules=1)
+    write_pixels(tmp_path / "nih" / "a.arrow", IDS, IMAGES)
     _write_index(tmp_path / "nih", ["a.arrow"] * 7, list(range(7)))
     _damage(tmp_path / "nih" / "a.arrow", encode(IMAGES[5], "zstd"))
     store = ImageStore(tmp_path / "nih")
@@ -172,7 +173,7 @@ def test_every_flipped_bit_of_a_frame_is_noticed(tmp_path):
 def test_lossless_takes_no_more_bytes_than_png(nih_224_folder, tmp_path):
     paths = sorted(nih_224_folder.rglob("*.png"))[:60]
     images = np.stack([cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in paths])
-    write_shard(tmp_path / "a.arrow", [path.stem for path in paths], images, pixel_rules=1)
+    write_pixels(tmp_path / "a.arrow", [path.stem for path in paths], images)
     png = sum(len(cv2.imencode(".png", image)[1]) for image in images)
     assert (tmp_path / "a.arrow").stat().st_size < png
     np.testing.assert_array_equal(_read_shard(tmp_path / "a.arrow", len(images)), images)
@@ -182,12 +183,16 @@ def _read_shard(path, count):
     return read_rows([open_shard(path)], np.zeros(count, np.int64), np.arange(count))
 
 
-@pytest.mark.parametrize(
-    ("ids", "pixels"), [(IDS[:2], IMAGES[:3]), (IDS[:1], IMAGES[:1, :4]), (IDS[:1], IMAGES[:1].astype(np.int16))]
-)
-def test_pixels_that_do_not_fit_are_not_written(tmp_path, ids, pixels):
-    with pytest.raises(StoreError, match="expected uint8"):
-        write_shard(tmp_path / "bad.arrow", ids, pixels, pixel_rules=1)
+def test_other_numbers_of_ids_and_images_are_not_written(tmp_path):
+    with pytest.raises(StoreError, match="Got 2 ids for 3 images"):
+        write_pixels(tmp_path / "bad.arrow", IDS[:2], IMAGES[:3])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("pixels", [IMAGES[:1, :4], IMAGES[:1].astype(np.int16)])
+def test_raw_images_of_another_size_are_not_written(tmp_path, pixels):
+    with pytest.raises(StoreError, match="expected one byte a pixel"):
+        write_shard(tmp_path / "bad.arrow", IDS[:1], [pixels.tobytes()], StoreForm(SIZE, "raw"), pixel_rules=1)
     assert not list(tmp_path.iterdir())
 
 
@@ -231,13 +236,13 @@ def test_a_truncated_shard_is_refused(folder):
 
 
 def test_shards_of_different_sizes_are_refused(folder):
-    write_shard(folder / "b.arrow", IDS[5:], np.zeros((2, 16, 16), np.uint8), pixel_rules=1)
+    write_pixels(folder / "b.arrow", IDS[5:], np.zeros((2, 16, 16), np.uint8))
     with pytest.raises(StoreError, match=r"sizes \[8, 16\]"):
         ImageStore(folder)
 
 
 def test_rows_that_a_shard_lacks_are_counted(folder):
-    write_shard(folder / "b.arrow", [IDS[6]], IMAGES[[6]], pixel_rules=1)
+    write_pixels(folder / "b.arrow", [IDS[6]], IMAGES[[6]])
     with pytest.raises(StoreError, match="lack 1 rows"):
         ImageStore(folder)
 

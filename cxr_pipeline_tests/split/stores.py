@@ -11,9 +11,10 @@ import polars as pl
 
 from cxr_pipeline.images.hashing import difference_hash
 from cxr_pipeline.images.letterbox import letterbox
-from cxr_pipeline.images.store import INDEX, write_shard
+from cxr_pipeline.images.store import INDEX
 from cxr_pipeline.storage.lake import write_table
 from cxr_pipeline.tables.images import StoreIndex
+from cxr_pipeline_tests.shards import write_pixels
 from cxr_pipeline_tests.split.tables import index_rows
 
 Picture = np.ndarray
@@ -38,7 +39,7 @@ def write_store(
             [difference_hash(box.content(square)) for box, square in zip(boxes, stored, strict=True)], dtype=pl.Binary
         ),
     )
-    write_shard(folder / index["shard"][0], labels["image_id"].to_list(), stored, pixel_rules=1)
+    write_pixels(folder / index["shard"][0], labels["image_id"].to_list(), stored)
     return write_table(folder / INDEX, index, StoreIndex)
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cxr_pipeline.images.store import write_shard
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.storage.files import file_digest
 from cxr_pipeline.training.config import TrainConfig
 from cxr_pipeline.training.program import JobInputs
+from cxr_pipeline_tests.shards import write_pixels
 
 SIZE = 32
 DATASETS = ("chexpert", "nih")
@@ -60,7 +60,7 @@ def write_store(folder: Path, image_ids: list[str], pixels: np.ndarray) -> None:
     parts = {"a.arrow": range(half), "b.arrow": range(half, len(image_ids))}
     rows = []
     for name, numbers in parts.items():
-        write_shard(folder / name, [image_ids[n] for n in numbers], pixels[list(numbers)], pixel_rules=1)
+        write_pixels(folder / name, [image_ids[n] for n in numbers], pixels[list(numbers)])
         rows += [{"image_id": image_ids[n], "shard": name, "row": row} for row, n in enumerate(numbers)]
     index = pa.Table.from_pylist(
         sorted(rows, key=lambda row: row["image_id"], reverse=True),
