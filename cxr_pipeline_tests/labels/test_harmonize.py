@@ -12,8 +12,8 @@ from cxr_pipeline.labels.policy import LabelPolicy
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.storage.lake import validate_table
 from cxr_pipeline.tables.labels import LabelTable
-from cxr_pipeline_tests.datasets.sources import chexpert_row, nih_row, write_chexpert, write_nih
-from cxr_pipeline_tests.labels.cases import cell, harmonized, harmonized_votes
+from cxr_pipeline_tests.datasets.sources import write_chexpert, write_nih
+from cxr_pipeline_tests.labels.cases import cell, harmonized
 
 OBSERVED = ("Nodule", "Mass", "Effusion")
 
@@ -167,56 +167,6 @@ def test_what_the_file_says_is_a_word_like_others_and_is_reported_without_a_row(
     assert result.unmapped.rows() == [("(no such note)", 1)]
 
 
-VOTES = [
-    # of three readers, the number who say 1; label and share under majority, any, soft
-    (0, (0, 0, 0), None),
-    (1, (-1, 1, -1), 1 / 3),
-    (2, (1, 1, 1), 2 / 3),
-    (3, (1, 1, 1), 1),
-]
-
-
-@pytest.mark.parametrize(("said", "labels", "share"), VOTES)
-def test_three_readers_vote(said, labels, share):
-    readers = [("nodule", int(reader < said)) for reader in range(3)]
-    for votes, label in zip(("majority", "any", "soft"), labels, strict=True):
-        result = harmonized_votes(*readers, votes=votes)
-        assert cell(result, "Nodule") == (label, "explicit")
-        shares = result.table["reader_share"][0]
-        assert (shares and shares["Nodule"]) == (pytest.approx(share or 0) if votes == "soft" else None)
-
-
-@pytest.mark.parametrize(("answers", "label"), [([1], 1), ([0], 0), ([1, 0], -1), ([1, 1], 1), ([1, 1, 0, 0], -1)])
-def test_majority_is_more_than_half_of_those_who_answered(answers, label):
-    assert cell(harmonized_votes(*[("nodule", value) for value in answers]), "Nodule") == (label, "explicit")
-
-
-def test_one_reader_with_two_boxes_has_one_voice():
-    result = harmonized_votes(("nodule", 1), ("nodule", 0), ("nodule", 0), again=[("nodule", 1)])
-    assert cell(result, "Nodule") == (-1, "explicit")
-
-
-def test_reader_in_doubt_is_no_denial():
-    assert cell(harmonized_votes(("nodule", -1), ("nodule", 0), ("nodule", 0)), "Nodule") == (-1, "explicit")
-
-
-def test_single_reader_makes_a_broader_word_doubtful_and_a_doubtful_word_nothing():
-    assert cell(harmonized_votes(("lung lesion", 1), ("lung lesion", 0), ("lung lesion", 0)), "Nodule") == (
-        None,
-        "ambiguous",
-    )
-    assert cell(harmonized_votes(("granuloma", 1), ("granuloma", 0), ("granuloma", 0)), "Nodule") == (0, "absence")
-    assert cell(harmonized_votes(("granuloma", 1), ("granuloma", 1), ("granuloma", 0)), "Nodule") == (None, "ambiguous")
-
-
-def test_share_is_kept_only_where_votes_made_the_label():
-    readers = [("nodule", 1), ("nodule", 0), ("nodule", 0)]
-    shares = harmonized_votes(*readers, votes="soft").table["reader_share"][0]
-    assert {name for name, share in shares.items() if share is not None} == {"Nodule"}
-    doubted = [*readers, ("granuloma", 1), ("granuloma", 1)]
-    assert harmonized_votes(*doubted, votes="soft").table["reader_share"][0]["Nodule"] is None
-
-
 def test_policy_decides_what_silence_means():
     policy = {value: LabelPolicy(unstated=value) for value in ("as_source", "negative", "unknown")}
     for source in ("negative", "unknown"):
@@ -256,42 +206,6 @@ def test_finding_of_no_image_is_refused():
 def test_finding_that_breaks_its_table_is_refused(statement):
     with pytest.raises(TableError, match="FindingTable"):
         harmonized(statement)
-
-
-def test_nih_no_finding_adds_nothing_to_absence(tmp_path):
-    result = label_table(DATASETS["nih"], write_nih(tmp_path, [nih_row(labels="No Finding")]))
-    assert {cell(result, name) for name in PATHOLOGIES} == {(0, "absence")}
-
-
-def test_nih_misspelt_class_is_reported_and_becomes_no_negative(tmp_path):
-    result = label_table(DATASETS["nih"], write_nih(tmp_path, [nih_row(labels="Infiltrates|Mass")]))
-    assert result.unmapped.rows() == [("Infiltrates", 1)]
-    assert cell(result, "Mass") == (1, "explicit")
-    assert cell(result, "Infiltration") == (None, "unobserved")
-
-
-def test_chexpert_row_in_all_its_values(tmp_path):
-    row = chexpert_row(Edema="1.0", Pneumonia="-1.0", Pneumothorax="0.0", Lung_Opacity="1.0", Pleural_Other="0.0")
-    result = label_table(DATASETS["chexpert"], write_chexpert(tmp_path, [row], valid=None))
-    assert cell(result, "Edema") == (1, "explicit")
-    assert cell(result, "Pneumonia") == (-1, "explicit")
-    assert cell(result, "Pneumothorax") == (0, "explicit")
-    assert cell(result, "Effusion") == (0, "absence")
-    assert cell(result, "Infiltration") == cell(result, "Fibrosis") == (None, "unobserved")
-
-
-def test_chexpert_enlarged_cardiomediastinum_is_not_cardiomegaly(tmp_path):
-    row = chexpert_row(Enlarged_Cardiomediastinum="1.0")
-    result = label_table(DATASETS["chexpert"], write_chexpert(tmp_path, [row], valid=None))
-    assert cell(result, "Cardiomegaly") == (0, "absence")
-
-
-def test_chexpert_no_finding_denies_what_is_blank(tmp_path):
-    row = chexpert_row(No_Finding="1.0", Pneumothorax="0.0", Support_Devices="1.0")
-    result = label_table(DATASETS["chexpert"], write_chexpert(tmp_path, [row], valid=None))
-    assert cell(result, "Pneumothorax") == (0, "explicit")
-    assert cell(result, "Edema") == (0, "parent")
-    assert cell(result, "Emphysema") == (None, "unobserved")
 
 
 def test_phantom_marker_reaches_the_labels(tmp_path):
