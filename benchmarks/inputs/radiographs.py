@@ -74,12 +74,16 @@ def _nih(folder: Path, count: int) -> tuple[str, list[Path]]:
 
 
 def _real_dicoms() -> list[Collection]:
-    names = {
-        "real CR, JPEG 2000 lossy": "RG1_J2KI.dcm",
-        "real CR, JPEG": "1.2.276.0.7230010.3.1.4.8323329.6904.1517875201.850819.dcm",
+    forms = {  # name -> file, and its bar
+        "real CR, JPEG 2000 lossy": ("RG1_J2KI.dcm", 15.0),
+        "real CR, JPEG": ("1.2.276.0.7230010.3.1.4.8323329.6904.1517875201.850819.dcm", None),
     }
-    found = {name: SHARED / "dicom" / file for name, file in names.items() if (SHARED / "dicom" / file).is_file()}
-    return [Collection(f"DICOM {name}", [path], 0, is_dicom=True) for name, path in found.items()]
+    found = {name: (SHARED / "dicom" / file, bar) for name, (file, bar) in forms.items()}
+    return [
+        Collection(f"DICOM {name}", [path], 0, bar=bar, is_dicom=True)
+        for name, (path, bar) in found.items()
+        if path.is_file()
+    ]
 
 
 def _chest(seed: int, source: str, height: int, width: int) -> NDArray[np.uint8]:
