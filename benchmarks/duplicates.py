@@ -18,11 +18,11 @@ import cv2
 import numpy as np
 from inputs.copies import COPIES
 
-from cxr_pipeline.images.hashing import HASH_BITS, difference_hash
-from cxr_pipeline.split.duplicate_config import DEFAULT_SEARCH
-from cxr_pipeline.split.hash_search import hamming_distances, hash_words, near_pairs, unique_pairs
-from cxr_pipeline.split.pixel_match import pixel_differences, thumbnail
-from cxr_pipeline.split.sketches import close_sketches, sketch_distances, sketch_picture
+from cxr_pipeline.images.store.hashing import HASH_BITS, difference_hash
+from cxr_pipeline.split.duplicates.config import DEFAULT_SEARCH
+from cxr_pipeline.split.duplicates.hash_search import hamming_distances, hash_words, near_pairs, unique_pairs
+from cxr_pipeline.split.duplicates.pixel_match import pixel_differences, thumbnail
+from cxr_pipeline.split.duplicates.sketches import close_sketches, sketch_distances, sketch_picture
 
 REAL = Path(__file__).parents[1].parent / "shared" / "data"
 HASHES, PLANTED = 1_000_000, 20_000

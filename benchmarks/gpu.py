@@ -26,14 +26,14 @@ from timm.optim import create_optimizer_v2
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from cxr_pipeline.images.codecs import encode
-from cxr_pipeline.images.store import StoreForm, write_shard
+from cxr_pipeline.images.store.codecs import encode
+from cxr_pipeline.images.store.shards import StoreForm, write_shard
 from cxr_pipeline.pathologies import PATHOLOGIES
-from cxr_pipeline.training.augment import Augmentation
 from cxr_pipeline.training.config import TrainConfig
-from cxr_pipeline.training.data import Cohort, CohortImages, Loader
-from cxr_pipeline.training.learner import LAYOUT, Learner, Part
-from cxr_pipeline.training.network import build_network
+from cxr_pipeline.training.data.augment import Augmentation
+from cxr_pipeline.training.data.batches import Cohort, CohortImages, Loader
+from cxr_pipeline.training.network.backbone import build_network
+from cxr_pipeline.training.run.learner import LAYOUT, Learner, Part
 
 BATCH = {224: 128, 384: 64}  # images per step
 WARM, TIMED = 6, 20  # steps

@@ -19,11 +19,11 @@ import cv2
 import numpy as np
 import polars as pl
 
-from cxr_pipeline.images.cluster import Cluster
-from cxr_pipeline.images.codecs import CODECS, encode
-from cxr_pipeline.images.digests import forget_digests
-from cxr_pipeline.images.prepare import prepare_images
-from cxr_pipeline.images.store import ImageStore, StoreForm, write_shard
+from cxr_pipeline.images.prepare.cluster import Cluster
+from cxr_pipeline.images.prepare.digests import forget_digests
+from cxr_pipeline.images.prepare.step import prepare_images
+from cxr_pipeline.images.store.codecs import CODECS, encode
+from cxr_pipeline.images.store.shards import ImageStore, StoreForm, write_shard
 
 NIH = Path(__file__).parents[1].parent / "shared" / "data" / "nih"
 SIZE, BATCH, RUNS = 384, 64, 5
@@ -145,7 +145,7 @@ def start_and_stop() -> None:
 
 
 def import_decoders(_: int) -> None:
-    import cxr_pipeline.images.decoding  # noqa: F401
+    import cxr_pipeline.images.prepare.decoding  # noqa: F401
 
 
 def per_image(read: Callable[[np.ndarray], Any], order: np.ndarray) -> float:

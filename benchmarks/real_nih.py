@@ -34,12 +34,12 @@ from cxr_pipeline.evaluation.scored import known_labels
 from cxr_pipeline.pathologies import PATHOLOGIES, POSITIVE
 from cxr_pipeline.settings import Settings
 from cxr_pipeline.storage.files import file_digest, write_json
-from cxr_pipeline.training.checkpoint import load_checkpoint
+from cxr_pipeline.training.checkpoint.files import load_checkpoint
+from cxr_pipeline.training.checkpoint.thresholds import macro_auroc
 from cxr_pipeline.training.config import TrainConfig
-from cxr_pipeline.training.data import Cohort, CohortImages, read_cohort
-from cxr_pipeline.training.loop import fit
-from cxr_pipeline.training.program import Event, JobInputs, event_line
-from cxr_pipeline.training.thresholds import macro_auroc
+from cxr_pipeline.training.data.batches import Cohort, CohortImages, read_cohort
+from cxr_pipeline.training.run.loop import fit
+from cxr_pipeline.training.run.program import Event, JobInputs, event_line
 
 SEEDS = (0, 1, 2)
 SAMPLES = 1000  # of the bootstrap

@@ -18,12 +18,12 @@ from inputs.collections import unpack_published
 
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.labels.harmonize import label_table
-from cxr_pipeline.labels.report_agreement import pooled_kappa
-from cxr_pipeline.labels.report_crosscheck import crosscheck_labels
-from cxr_pipeline.labels.report_gold import ReportGold, flag_normal, read_gold, score_gold
-from cxr_pipeline.labels.report_lexicon import read_lexicon
-from cxr_pipeline.labels.report_text import normal_forms, split_sentences
-from cxr_pipeline.labels.reports import label_reports
+from cxr_pipeline.labels.reports.agreement import pooled_kappa
+from cxr_pipeline.labels.reports.crosscheck import crosscheck_labels
+from cxr_pipeline.labels.reports.gold import ReportGold, flag_normal, read_gold, score_gold
+from cxr_pipeline.labels.reports.labeler import label_reports
+from cxr_pipeline.labels.reports.lexicon import read_lexicon
+from cxr_pipeline.labels.reports.text import normal_forms, split_sentences
 from cxr_pipeline.pathologies import PATHOLOGIES
 
 STUDIES = 140_000  # as many as ReXGradient has for training

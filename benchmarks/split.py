@@ -43,7 +43,7 @@ def report_inputs(lake: Path, sources: Path) -> None:
 def write_tables(root: Path, sources: Path) -> dict[str, int]:
     """`labels/<source>` and an index that holds every frontal image; the number of published images."""
     from cxr_pipeline.datasets import DATASETS
-    from cxr_pipeline.labels.from_reports import label_source
+    from cxr_pipeline.labels.reports.tables import label_source
     from cxr_pipeline.pipeline.images import index_path
     from cxr_pipeline.storage.lake import Lake, write_table
     from cxr_pipeline.tables.images import StoreIndex

@@ -23,15 +23,15 @@ from inputs.rival import import_torchxrayvision
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from cxr_pipeline.images.codecs import CODECS
+from cxr_pipeline.images.store.codecs import CODECS
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.phantom.write import PhantomRequest, write_phantoms
-from cxr_pipeline.training.augment import augmentation
 from cxr_pipeline.training.config import TrainConfig
-from cxr_pipeline.training.data import Cohort, CohortImages, Loader
-from cxr_pipeline.training.learner import Learner, Part
-from cxr_pipeline.training.network import build_network, prepare
+from cxr_pipeline.training.data.augment import augmentation
+from cxr_pipeline.training.data.batches import Cohort, CohortImages, Loader
+from cxr_pipeline.training.network.backbone import build_network, prepare
 from cxr_pipeline.training.presets import preset
+from cxr_pipeline.training.run.learner import Learner, Part
 
 NIH = Path(__file__).parents[1].parent / "shared" / "data" / "nih"
 ENTRIES = "Data_Entry_2017.csv"

@@ -1,7 +1,7 @@
 """Shards of given pixels, without files to decode."""
 
-from cxr_pipeline.images.codecs import encode
-from cxr_pipeline.images.store import StoreForm, write_shard
+from cxr_pipeline.images.store.codecs import encode
+from cxr_pipeline.images.store.shards import StoreForm, write_shard
 
 
 def write_pixels(path, image_ids, pixels, *, codec="zstd"):

@@ -14,8 +14,8 @@ from sklearn.metrics import roc_auc_score
 
 from cxr_pipeline.errors import CheckpointError, SourceNotFoundError
 from cxr_pipeline.pathologies import PATHOLOGIES
-from cxr_pipeline.training.data import Cohort
-from cxr_pipeline.training.program import JobInputs
+from cxr_pipeline.training.data.batches import Cohort
+from cxr_pipeline.training.run.program import JobInputs
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 IMAGES, PATIENTS = 60, 25

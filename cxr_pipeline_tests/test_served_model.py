@@ -16,7 +16,7 @@ from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.tracking import CANDIDATE, MODEL_NAME, SERVED_BY, SERVED_COLUMN, TrackedRun, Tracker
 from cxr_pipeline_tests.evaluation.cases import write_world
 from cxr_pipeline_tests.images.conftest import encode, picture
-from cxr_pipeline_tests.images.dicoms import dicom_of, values_of
+from cxr_pipeline_tests.images.decode.dicom.dicoms import dicom_of, values_of
 
 # MLflow's own types, as it is imported, and what its command leaves open.
 pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType:UserWarning")

@@ -18,7 +18,7 @@ def export(
 
     Needs `pip install cxr-pipeline[onnx]`. Example: `cxr export --onnx chest.onnx`
     """
-    from cxr_pipeline.training.export import export_onnx
+    from cxr_pipeline.training.checkpoint.export import export_onnx
 
     export_onnx(checkpoint_folder(Settings(), checkpoint), onnx)
     Console().print(f"{onnx}  {onnx.stat().st_size / 1e6:.1f} MB", highlight=False, markup=False, soft_wrap=True)

@@ -10,10 +10,10 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from cxr_pipeline.cli import steps
-from cxr_pipeline.datasets.strict_csv import read_csv
-from cxr_pipeline.labels.report_agreement import COUNTS
-from cxr_pipeline.labels.report_imports import compare_imported, keep_source, read_parquet, read_states
-from cxr_pipeline.labels.reports import Explanation, explain, label_reports
+from cxr_pipeline.datasets.files.strict_csv import read_csv
+from cxr_pipeline.labels.reports.agreement import COUNTS
+from cxr_pipeline.labels.reports.imports import compare_imported, keep_source, read_parquet, read_states
+from cxr_pipeline.labels.reports.labeler import Explanation, explain, label_reports
 from cxr_pipeline.pathologies import NEGATIVE, POSITIVE, UNCERTAIN
 from cxr_pipeline.settings import Settings
 from cxr_pipeline.storage.lake import validate_table, write_table

@@ -10,7 +10,7 @@ from rich.table import Table
 from cxr_pipeline.cli.messages import print_warning
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.base import Dataset
-from cxr_pipeline.datasets.files import phantom_marker
+from cxr_pipeline.datasets.files.folders import phantom_marker
 from cxr_pipeline.datasets.inventory import count_labellers, read_image_rows
 from cxr_pipeline.datasets.status import find_status
 from cxr_pipeline.errors import CxrError
@@ -22,8 +22,8 @@ from cxr_pipeline.settings import Settings
 from cxr_pipeline.split.cohort import SplitCohort, count_moves, summarize_cohort
 
 if TYPE_CHECKING:
-    from cxr_pipeline.images.looks import Looks
-    from cxr_pipeline.images.prepare import PrepareSummary
+    from cxr_pipeline.images.looks.files import Looks
+    from cxr_pipeline.images.prepare.step import PrepareSummary
 
 _LISTED_FILES = 8  # OpenI has one file per report
 

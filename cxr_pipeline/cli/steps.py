@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cxr_pipeline.datasets import DATASETS
-from cxr_pipeline.datasets.archives import archive_of, unpack_archive
+from cxr_pipeline.datasets.files.archives import archive_of, unpack_archive
 from cxr_pipeline.errors import ArchiveError, CxrError, SourceNotFoundError, StoreError
-from cxr_pipeline.images.progress import Pace
-from cxr_pipeline.labels.from_reports import is_reported, label_source
+from cxr_pipeline.images.prepare.progress import Pace
 from cxr_pipeline.labels.harmonize import LabelResult
-from cxr_pipeline.labels.report_imports import StatesFile
+from cxr_pipeline.labels.reports.imports import StatesFile
+from cxr_pipeline.labels.reports.tables import is_reported, label_source
 from cxr_pipeline.launch.job import Job
 from cxr_pipeline.launch.local import run_job
 from cxr_pipeline.pipeline.evaluation import write_explanations, write_metrics, write_predictions, write_report
@@ -35,9 +35,9 @@ from cxr_pipeline.tables.labels import LabelTable
 from cxr_pipeline.tracking import Tracker
 
 if TYPE_CHECKING:
-    from cxr_pipeline.images.looks import Looks
-    from cxr_pipeline.images.prepare import PrepareSummary
-    from cxr_pipeline.images.store import StoreForm
+    from cxr_pipeline.images.looks.files import Looks
+    from cxr_pipeline.images.prepare.step import PrepareSummary
+    from cxr_pipeline.images.store.shards import StoreForm
 
 
 class Advance(Protocol):
@@ -72,8 +72,8 @@ def unpack(settings: Settings, name: str, *, root: Path | None) -> int:
 
 def images(settings: Settings, name: str, *, root: Path | None, verify: bool = False) -> "PrepareSummary":
     """Prepares the image store of one source, with a progress bar; to `verify` reads the files that look unchanged."""
-    from cxr_pipeline.images.cluster import Cluster
-    from cxr_pipeline.images.digests import forget_digests
+    from cxr_pipeline.images.prepare.cluster import Cluster
+    from cxr_pipeline.images.prepare.digests import forget_digests
 
     dataset, folder, pace = DATASETS[name], _root(settings, name, root), Pace()
     if verify:
@@ -110,7 +110,7 @@ def image_size(settings: Settings) -> int:
 
 def store_form(settings: Settings) -> "StoreForm":
     """Size and codec of the stored images."""
-    from cxr_pipeline.images.store import StoreForm
+    from cxr_pipeline.images.store.shards import StoreForm
 
     return StoreForm(image_size(settings), settings.store_codec)
 

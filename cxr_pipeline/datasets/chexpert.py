@@ -12,8 +12,8 @@ import polars as pl
 from cxr_pipeline.datasets.base import Dataset, Display, Layout, Metadata
 from cxr_pipeline.datasets.chexlocalize import with_test_set
 from cxr_pipeline.datasets.chexpert_paths import read_ids
-from cxr_pipeline.datasets.files import find_file, index_files, require_file, walk_files
-from cxr_pipeline.datasets.strict_csv import Codes, read_csv
+from cxr_pipeline.datasets.files.folders import find_file, index_files, require_file, walk_files
+from cxr_pipeline.datasets.files.strict_csv import Codes, read_csv
 from cxr_pipeline.pathologies import NEGATIVE, POSITIVE, UNCERTAIN
 from cxr_pipeline.tables.raw import OFFICIAL_SPLITS, SEXES, VIEWS
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cxr_pipeline.datasets.strict_csv import require_match
+from cxr_pipeline.datasets.files.strict_csv import require_match
 
 
 def read_ids(file: Path, paths: pl.Series, *, parts: str) -> pl.DataFrame:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import polars as pl
 
-from cxr_pipeline.datasets.archives import archive_of
 from cxr_pipeline.datasets.base import Dataset
-from cxr_pipeline.datasets.files import phantom_marker
+from cxr_pipeline.datasets.files.archives import archive_of
+from cxr_pipeline.datasets.files.folders import phantom_marker
 from cxr_pipeline.storage.files import file_digest
 from cxr_pipeline.storage.lake import validate_table
 from cxr_pipeline.tables.raw import RawTable

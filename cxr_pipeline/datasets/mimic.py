@@ -11,9 +11,9 @@ from pathlib import Path
 import polars as pl
 
 from cxr_pipeline.datasets.base import Dataset, Display, Layout, Metadata
-from cxr_pipeline.datasets.files import find_file, index_files, require_file, walk_files
+from cxr_pipeline.datasets.files.folders import find_file, index_files, require_file, walk_files
+from cxr_pipeline.datasets.files.strict_csv import read_csv, recode, require_match
 from cxr_pipeline.datasets.mimic_labels import label_images, label_studies
-from cxr_pipeline.datasets.strict_csv import read_csv, recode, require_match
 from cxr_pipeline.errors import SourceFormatError
 
 _METADATA = "mimic-cxr-2.0.0-metadata.csv"

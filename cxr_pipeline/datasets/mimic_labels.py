@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cxr_pipeline.datasets.strict_csv import read_csv, require_match
+from cxr_pipeline.datasets.files.strict_csv import read_csv, require_match
 from cxr_pipeline.errors import SourceFormatError
 from cxr_pipeline.pathologies import NEGATIVE, POSITIVE, UNCERTAIN
 

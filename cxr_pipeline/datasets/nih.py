@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 
 from cxr_pipeline.datasets.base import Dataset, Display, Layout, Metadata
-from cxr_pipeline.datasets.files import find_file, index_files, require_file, walk_files
-from cxr_pipeline.datasets.strict_csv import decode, number_words, read_csv, require_match
-from cxr_pipeline.datasets.strict_text import read_lines
+from cxr_pipeline.datasets.files.folders import find_file, index_files, require_file, walk_files
+from cxr_pipeline.datasets.files.strict_csv import decode, number_words, read_csv, require_match
+from cxr_pipeline.datasets.files.strict_text import read_lines
 from cxr_pipeline.errors import SourceFormatError
 from cxr_pipeline.pathologies import POSITIVE
 from cxr_pipeline.tables.labels import BoxTable

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from cxr_pipeline.datasets.base import Dataset, Display, Layout, Metadata
-from cxr_pipeline.datasets.files import find_file, index_files, require_file, walk_files
+from cxr_pipeline.datasets.files.folders import find_file, index_files, require_file, walk_files
 from cxr_pipeline.datasets.openi_release import (
     PROJECTIONS,
     REPORTS,

@@ -8,7 +8,7 @@ from xml.parsers import expat
 
 import polars as pl
 
-from cxr_pipeline.datasets.strict_csv import read_csv, recode, require_match
+from cxr_pipeline.datasets.files.strict_csv import read_csv, recode, require_match
 from cxr_pipeline.errors import SourceFormatError
 
 SECTIONS = ("indication", "comparison", "findings", "impression")

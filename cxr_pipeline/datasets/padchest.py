@@ -9,8 +9,8 @@ from pathlib import Path
 import polars as pl
 
 from cxr_pipeline.datasets.base import Dataset, Display, Layout, Metadata
-from cxr_pipeline.datasets.files import index_files, require_file, walk_files
-from cxr_pipeline.datasets.strict_csv import Codes, decode, number_words, read_csv, require_match
+from cxr_pipeline.datasets.files.folders import index_files, require_file, walk_files
+from cxr_pipeline.datasets.files.strict_csv import Codes, decode, number_words, read_csv, require_match
 from cxr_pipeline.pathologies import POSITIVE
 from cxr_pipeline.tables.raw import LABELLERS, SEXES, VIEWS
 

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from cxr_pipeline.datasets.archives import Archive
 from cxr_pipeline.datasets.base import Dataset, Display, Layout, Metadata
-from cxr_pipeline.datasets.files import find_file, index_files, require_file, walk_files
-from cxr_pipeline.datasets.strict_csv import require_match
+from cxr_pipeline.datasets.files.archives import Archive
+from cxr_pipeline.datasets.files.folders import find_file, index_files, require_file, walk_files
+from cxr_pipeline.datasets.files.strict_csv import require_match
 from cxr_pipeline.errors import SourceFormatError
 
 Fields = Mapping[str, Sequence[Any]]  # name of a field -> its values, study by study

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from cxr_pipeline.datasets.archives import archive_of
 from cxr_pipeline.datasets.base import Dataset
+from cxr_pipeline.datasets.files.archives import archive_of
 from cxr_pipeline.datasets.inventory import take_inventory
 from cxr_pipeline.datasets.quality import judge_completeness
 from cxr_pipeline.errors import CxrError

@@ -8,8 +8,8 @@ from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.inventory import fingerprint
 from cxr_pipeline.defs.resources import Installation
 from cxr_pipeline.errors import CxrError
-from cxr_pipeline.labels.from_reports import is_reported
-from cxr_pipeline.labels.report_imports import StatesFile
+from cxr_pipeline.labels.reports.imports import StatesFile
+from cxr_pipeline.labels.reports.tables import is_reported
 from cxr_pipeline.storage.files import file_digest
 
 HARMONIZE = "harmonize"

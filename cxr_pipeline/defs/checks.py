@@ -6,8 +6,8 @@ import polars as pl
 
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.defs.resources import Installation
-from cxr_pipeline.labels.from_reports import is_reported
-from cxr_pipeline.labels.report_crosscheck import LANGUAGES
+from cxr_pipeline.labels.reports.crosscheck import LANGUAGES
+from cxr_pipeline.labels.reports.tables import is_reported
 from cxr_pipeline.pipeline.images import index_path
 from cxr_pipeline.storage.lake import Lake
 from cxr_pipeline.tables.evaluation import MetricTable, PredictionTable

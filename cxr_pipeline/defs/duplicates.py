@@ -8,7 +8,7 @@ from cxr_pipeline.defs.resources import Installation
 from cxr_pipeline.defs.tables import column_schema, markdown_table, table_result, warning_checks
 from cxr_pipeline.pipeline.split import audit_pairs, write_duplicates
 from cxr_pipeline.split.derived import judge_derived
-from cxr_pipeline.split.duplicate_config import DuplicateConfig
+from cxr_pipeline.split.duplicates.config import DuplicateConfig
 from cxr_pipeline.tables.split import DuplicateTable
 
 KEY = ["split", "duplicates"]

@@ -6,7 +6,7 @@ from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.base import Dataset
 from cxr_pipeline.defs.resources import Installation
 from cxr_pipeline.defs.tables import count_table, markdown_table
-from cxr_pipeline.images.quarantine import QuarantineCount
+from cxr_pipeline.images.prepare.quarantine import QuarantineCount
 from cxr_pipeline.pipeline.images import count_quarantine
 
 

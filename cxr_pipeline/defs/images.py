@@ -12,7 +12,7 @@ from cxr_pipeline.datasets.base import Dataset
 from cxr_pipeline.defs.pictures import looks_metadata
 from cxr_pipeline.defs.resources import Installation
 from cxr_pipeline.defs.tables import column_schema, count_table, markdown_table, table_result
-from cxr_pipeline.images.progress import Pace
+from cxr_pipeline.images.prepare.progress import Pace
 from cxr_pipeline.pipeline.images import index_path, write_images, write_looks
 from cxr_pipeline.tables.images import StoreIndex
 

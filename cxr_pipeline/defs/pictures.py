@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from PIL import Image
 
-from cxr_pipeline.images.sheet import encode_preview
+from cxr_pipeline.images.looks.sheet import encode_preview
 
 if TYPE_CHECKING:
-    from cxr_pipeline.images.looks import Looks  # which loads OpenCV
+    from cxr_pipeline.images.looks.files import Looks  # which loads OpenCV
 
 
 def show_picture(title: str, picture: str | bytes) -> dg.MarkdownMetadataValue:

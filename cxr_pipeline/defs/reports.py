@@ -10,11 +10,11 @@ from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.base import Dataset
 from cxr_pipeline.defs.resources import Installation
 from cxr_pipeline.defs.tables import column_schema, markdown_table, table_result, warning_checks
-from cxr_pipeline.labels.from_reports import is_reported
 from cxr_pipeline.labels.quality import judge_labeler
-from cxr_pipeline.labels.report_crosscheck import LANGUAGES, judge_crosscheck
-from cxr_pipeline.labels.report_imports import judge_studies
-from cxr_pipeline.labels.reports import lexicon_hash
+from cxr_pipeline.labels.reports.crosscheck import LANGUAGES, judge_crosscheck
+from cxr_pipeline.labels.reports.imports import judge_studies
+from cxr_pipeline.labels.reports.labeler import lexicon_hash
+from cxr_pipeline.labels.reports.tables import is_reported
 from cxr_pipeline.pipeline.reports import (
     imported_path,
     report_path,

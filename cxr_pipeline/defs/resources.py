@@ -9,14 +9,14 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from cxr_pipeline.datasets import DATASETS
-from cxr_pipeline.labels.report_imports import StatesFile
+from cxr_pipeline.labels.reports.imports import StatesFile
 from cxr_pipeline.settings import Settings
 from cxr_pipeline.storage.lake import Lake
 from cxr_pipeline.tracking import Tracker
 
 if TYPE_CHECKING:
-    from cxr_pipeline.images.cluster import Cluster
-    from cxr_pipeline.images.store import StoreForm
+    from cxr_pipeline.images.prepare.cluster import Cluster
+    from cxr_pipeline.images.store.shards import StoreForm
 
 
 class Installation(dg.ConfigurableResource):
@@ -65,14 +65,14 @@ class Installation(dg.ConfigurableResource):
 
     @property
     def store_form(self) -> "StoreForm":
-        from cxr_pipeline.images.store import StoreForm
+        from cxr_pipeline.images.store.shards import StoreForm
 
         return StoreForm(self.image_size, self.store_codec)
 
     @cached_property
     def cluster(self) -> "Cluster":
         """One for all sources of a run: starting it takes a second."""
-        from cxr_pipeline.images.cluster import Cluster
+        from cxr_pipeline.images.prepare.cluster import Cluster
 
         return self._open.enter_context(Cluster(self.dask_address))
 

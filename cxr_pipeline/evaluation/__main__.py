@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cxr_pipeline.evaluation.config import EvaluateConfig
-from cxr_pipeline.training.program import JobInputs, Report, run_program
+from cxr_pipeline.training.run.program import JobInputs, Report, run_program
 
 
 def main(arguments: list[str]) -> int:

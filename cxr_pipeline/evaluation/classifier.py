@@ -9,9 +9,9 @@ from torch import nn
 
 from cxr_pipeline.evaluation.gradcam import heatmaps
 from cxr_pipeline.evaluation.predict import device_of, network_input, predict
-from cxr_pipeline.images.pixels import decode_radiograph
-from cxr_pipeline.training.checkpoint import CheckpointConfig, load_checkpoint
-from cxr_pipeline.training.device import choose_device
+from cxr_pipeline.images.decode.pixels import decode_radiograph
+from cxr_pipeline.training.checkpoint.files import CheckpointConfig, load_checkpoint
+from cxr_pipeline.training.network.device import choose_device
 
 
 @dataclass(frozen=True)

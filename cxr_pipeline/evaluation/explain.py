@@ -11,7 +11,7 @@ import numpy as np
 from cxr_pipeline.evaluation.scored import ScoredImages
 from cxr_pipeline.pathologies import NEGATIVE, PATHOLOGIES, POSITIVE
 from cxr_pipeline.storage.files import write_atomically, write_json
-from cxr_pipeline.training.data import Cohort
+from cxr_pipeline.training.data.batches import Cohort
 
 Kind = Literal["true_positive", "false_positive", "false_negative"]
 INDEX = "explanations.json"

@@ -8,8 +8,8 @@ from typing import Any
 from cxr_pipeline.errors import ImageError
 from cxr_pipeline.evaluation.classifier import Classifier
 from cxr_pipeline.evaluation.overlays import OVERLAY_SUFFIX, OverlayWriter
-from cxr_pipeline.images.dicom import is_dicom
-from cxr_pipeline.images.pixels import read_file
+from cxr_pipeline.images.decode.dicom.files import is_dicom
+from cxr_pipeline.images.decode.pixels import read_file
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom")
 _DICOM_HEAD = 132  # bytes up to the end of the magic word

@@ -11,7 +11,7 @@ import numpy as np
 from cxr_pipeline.errors import CxrError
 from cxr_pipeline.evaluation.classifier import Answer, Classifier
 from cxr_pipeline.evaluation.explain import overlay
-from cxr_pipeline.images.pixels import read_radiograph
+from cxr_pipeline.images.decode.pixels import read_radiograph
 from cxr_pipeline.storage.files import write_atomically
 
 OVERLAY_SUFFIX = ".overlay.png"

@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from cxr_pipeline.pathologies import PATHOLOGIES
-from cxr_pipeline.training.checkpoint import CheckpointConfig
-from cxr_pipeline.training.data import Cohort
-from cxr_pipeline.training.device import autocast
-from cxr_pipeline.training.network import prepare
-from cxr_pipeline.training.temperature import calibrate
+from cxr_pipeline.training.checkpoint.files import CheckpointConfig
+from cxr_pipeline.training.checkpoint.temperature import calibrate
+from cxr_pipeline.training.data.batches import Cohort
+from cxr_pipeline.training.network.backbone import prepare
+from cxr_pipeline.training.network.device import autocast
 
 
 @torch.inference_mode()

@@ -18,7 +18,7 @@ from cxr_pipeline.evaluation.figures import curve_panels, training_charts
 from cxr_pipeline.evaluation.scored import SPLIT_ORDER, ScoredImages, read_scored
 from cxr_pipeline.evaluation.summary import count_classes, count_sources, headline, read_tables
 from cxr_pipeline.storage.files import file_digest, write_text
-from cxr_pipeline.training.data import Cohort, read_cohort
+from cxr_pipeline.training.data.batches import Cohort, read_cohort
 
 _PICTURE_HEIGHT = 224  # pixels; a page of 84 pictures stays near 2 MB
 

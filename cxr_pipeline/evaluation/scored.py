@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from cxr_pipeline.errors import TableError
 from cxr_pipeline.pathologies import NEGATIVE, PATHOLOGIES, POSITIVE
-from cxr_pipeline.training.data import Cohort, read_cohort
+from cxr_pipeline.training.data.batches import Cohort, read_cohort
 
 SPLIT_ORDER = ("test", "val", "train")
 

@@ -11,7 +11,7 @@ from cxr_pipeline.errors import TableError
 from cxr_pipeline.evaluation.metrics import ALL, MACRO, METRICS, SCHEMA
 from cxr_pipeline.evaluation.scored import SPLIT_ORDER, known_labels
 from cxr_pipeline.pathologies import PATHOLOGIES, POSITIVE
-from cxr_pipeline.training.data import Cohort
+from cxr_pipeline.training.data.batches import Cohort
 
 NOT_AVAILABLE = "n/a"
 

@@ -19,10 +19,10 @@ from cxr_pipeline.evaluation.predict import network_input, predict, prediction_t
 from cxr_pipeline.evaluation.scored import ScoredImages
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.storage.files import file_digest, write_atomically
-from cxr_pipeline.training.checkpoint import CheckpointConfig, load_checkpoint
-from cxr_pipeline.training.data import Cohort, CohortImages, Loader, read_cohort
-from cxr_pipeline.training.device import choose_device
-from cxr_pipeline.training.program import JobInputs, Report
+from cxr_pipeline.training.checkpoint.files import CheckpointConfig, load_checkpoint
+from cxr_pipeline.training.data.batches import Cohort, CohortImages, Loader, read_cohort
+from cxr_pipeline.training.network.device import choose_device
+from cxr_pipeline.training.run.program import JobInputs, Report
 
 EXPLAINED_SPLIT = "test"
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from cxr_pipeline.errors import ImageError
-from cxr_pipeline.images.headers import describe_header
-from cxr_pipeline.images.pixels import Radiograph, decode_radiograph, read_file
-from cxr_pipeline.images.reasons import REASONS
+from cxr_pipeline.images.decode.headers import describe_header
+from cxr_pipeline.images.decode.pixels import Radiograph, decode_radiograph, read_file
+from cxr_pipeline.images.decode.reasons import REASONS
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom")
 _MAGIC_BYTES = 132  # as far as a DICOM file's magic word

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cxr_pipeline.datasets.strict_csv import read_csv, recode, require_match
+from cxr_pipeline.datasets.files.strict_csv import read_csv, recode, require_match
 from cxr_pipeline.pathologies import NEGATIVE, POSITIVE
 from cxr_pipeline.storage.lake import validate_table
 from cxr_pipeline.tables.labels import AdjudicatedTable

@@ -14,9 +14,9 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from cxr_pipeline.datasets.base import Dataset
-from cxr_pipeline.datasets.files import phantom_marker
+from cxr_pipeline.datasets.files.folders import phantom_marker
+from cxr_pipeline.datasets.files.strict_csv import reading_once
 from cxr_pipeline.datasets.inventory import read_image_rows
-from cxr_pipeline.datasets.strict_csv import reading_once
 from cxr_pipeline.errors import TableError
 from cxr_pipeline.labels.mapping import Meanings, interpret, read_mapping
 from cxr_pipeline.labels.policy import DEFAULT_POLICY, LabelPolicy

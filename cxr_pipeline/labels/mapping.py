@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cxr_pipeline.datasets.strict_csv import read_csv
+from cxr_pipeline.datasets.files.strict_csv import read_csv
 from cxr_pipeline.errors import TableError
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.storage.lake import validate_table

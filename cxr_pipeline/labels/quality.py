@@ -4,8 +4,8 @@ from pathlib import Path
 
 import polars as pl
 
+from cxr_pipeline.datasets.files.strict_csv import read_csv
 from cxr_pipeline.datasets.quality import Verdict
-from cxr_pipeline.datasets.strict_csv import read_csv
 from cxr_pipeline.labels.mapping import read_mapping
 from cxr_pipeline.labels.summary import count_labels
 

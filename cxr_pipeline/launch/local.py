@@ -11,7 +11,7 @@ from typing import Any
 
 from cxr_pipeline.errors import JobError
 from cxr_pipeline.launch.job import EventTail, Job
-from cxr_pipeline.training.program import REQUEUE, rewind_events
+from cxr_pipeline.training.run.program import REQUEUE, rewind_events
 
 _POLL_SECONDS = 0.1
 _TERMINATE_SECONDS = 20

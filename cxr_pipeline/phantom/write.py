@@ -12,7 +12,7 @@ from typing import Any
 
 import cv2
 
-from cxr_pipeline.datasets.files import PHANTOM_MARKER
+from cxr_pipeline.datasets.files.folders import PHANTOM_MARKER
 from cxr_pipeline.errors import PhantomError
 from cxr_pipeline.phantom import chexpert, mimic, nih, openi, padchest, rexgradient, vindr
 from cxr_pipeline.phantom.cohort import draw_patient

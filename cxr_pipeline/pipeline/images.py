@@ -11,11 +11,11 @@ from cxr_pipeline.tables.images import StoreIndex
 from cxr_pipeline.tables.raw import FRONTAL_VIEWS, RawTable
 
 if TYPE_CHECKING:
-    from cxr_pipeline.images.cluster import Cluster
-    from cxr_pipeline.images.looks import Looks
-    from cxr_pipeline.images.prepare import PrepareSummary, Report
-    from cxr_pipeline.images.quarantine import QuarantineCount
-    from cxr_pipeline.images.store import StoreForm
+    from cxr_pipeline.images.looks.files import Looks
+    from cxr_pipeline.images.prepare.cluster import Cluster
+    from cxr_pipeline.images.prepare.quarantine import QuarantineCount
+    from cxr_pipeline.images.prepare.step import PrepareSummary, Report
+    from cxr_pipeline.images.store.shards import StoreForm
 
 
 def write_images(
@@ -28,7 +28,7 @@ def write_images(
     on_progress: "Report | None" = None,
 ) -> "PrepareSummary":
     """`images/<dataset>`: the frontal images that are there, decoded once, as shards and an index."""
-    from cxr_pipeline.images.prepare import PrepareSummary, prepare_images
+    from cxr_pipeline.images.prepare.step import PrepareSummary, prepare_images
 
     if root is None:
         write_table(index_path(lake, dataset.name), StoreIndex.create_empty(), StoreIndex)
@@ -46,7 +46,7 @@ def write_looks(
 
     Where its terms keep thumbnails from everyone's eyes, sheets are drawn only `on_request`.
     """
-    from cxr_pipeline.images import looks
+    from cxr_pipeline.images.looks import files as looks
 
     if root is None:
         return None
@@ -58,7 +58,7 @@ def write_looks(
 
 def count_quarantine(lake: Lake, dataset: Dataset) -> "QuarantineCount":
     """How many image files of `images/<dataset>` were missing, and how many cannot be used, by reason."""
-    from cxr_pipeline.images import quarantine
+    from cxr_pipeline.images.prepare import quarantine
 
     raw = read_table(lake.table("raw", dataset.name), RawTable)
     absent = raw.filter(~pl.col("is_present") & pl.col("view").is_in(FRONTAL_VIEWS)).height

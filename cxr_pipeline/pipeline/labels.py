@@ -7,14 +7,14 @@ import polars as pl
 
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.base import Dataset
-from cxr_pipeline.datasets.files import find_file
+from cxr_pipeline.datasets.files.folders import find_file
 from cxr_pipeline.labels.adjudicated import ADJUDICATED_FILE, adjudicated_table
 from cxr_pipeline.labels.boxes import box_table
-from cxr_pipeline.labels.from_reports import is_reported, label_from_reports
 from cxr_pipeline.labels.harmonize import LabelResult, label_table
 from cxr_pipeline.labels.labellers import keep_labellers
 from cxr_pipeline.labels.overview import count_matrix
 from cxr_pipeline.labels.policy import DEFAULT_POLICY, LabelPolicy
+from cxr_pipeline.labels.reports.tables import is_reported, label_from_reports
 from cxr_pipeline.pipeline.reports import imported_path, report_path
 from cxr_pipeline.storage.lake import Lake, read_table, write_table
 from cxr_pipeline.tables.labels import AdjudicatedTable, BoxTable, LabelTable

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from cxr_pipeline.datasets.archives import Progress, archive_of, unpack_archive
 from cxr_pipeline.datasets.base import Dataset
+from cxr_pipeline.datasets.files.archives import Progress, archive_of, unpack_archive
 from cxr_pipeline.datasets.inventory import Inventory, take_inventory
 from cxr_pipeline.storage.lake import Lake, write_table
 from cxr_pipeline.tables.raw import RawTable

@@ -7,12 +7,12 @@ import polars as pl
 
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.base import Dataset
-from cxr_pipeline.labels.from_reports import is_reported, read_evidence
-from cxr_pipeline.labels.report_crosscheck import crosscheck_labels
-from cxr_pipeline.labels.report_gold import flag_normal, read_gold, score_gold
-from cxr_pipeline.labels.report_imports import ImportedStates, StatesFile, compare_imported, import_states
-from cxr_pipeline.labels.report_states import spread_states
-from cxr_pipeline.labels.reports import label_reports, lexicon_hash
+from cxr_pipeline.labels.reports.crosscheck import crosscheck_labels
+from cxr_pipeline.labels.reports.gold import flag_normal, read_gold, score_gold
+from cxr_pipeline.labels.reports.imports import ImportedStates, StatesFile, compare_imported, import_states
+from cxr_pipeline.labels.reports.labeler import label_reports, lexicon_hash
+from cxr_pipeline.labels.reports.states import spread_states
+from cxr_pipeline.labels.reports.tables import is_reported, read_evidence
 from cxr_pipeline.storage.lake import Lake, read_table, validate_table, write_table
 from cxr_pipeline.tables.labels import LabelTable
 from cxr_pipeline.tables.raw import RawTable

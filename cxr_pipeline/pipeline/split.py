@@ -9,7 +9,7 @@ from cxr_pipeline.errors import SplitError
 from cxr_pipeline.pipeline.images import index_path
 from cxr_pipeline.split.cohort import SplitCohort, build_cohort
 from cxr_pipeline.split.config import SplitConfig
-from cxr_pipeline.split.duplicate_config import DEFAULT_SEARCH, DuplicateConfig
+from cxr_pipeline.split.duplicates.config import DEFAULT_SEARCH, DuplicateConfig
 from cxr_pipeline.split.explain import Evidence, Explanation, explain_image, why_absent
 from cxr_pipeline.split.history import read_memory, recall, remember
 from cxr_pipeline.split.summary import summarize_splits
@@ -19,12 +19,12 @@ from cxr_pipeline.tables.labels import LabelTable
 from cxr_pipeline.tables.split import CohortTable, DuplicateTable, SplitSummaryTable
 
 if TYPE_CHECKING:
-    from cxr_pipeline.split.duplicate_audit import DuplicateAudit
+    from cxr_pipeline.split.duplicates.audit import DuplicateAudit
 
 
 def write_duplicates(lake: Lake, config: DuplicateConfig = DEFAULT_SEARCH) -> pl.DataFrame:
     """`split/duplicates`: pairs of stored images of all sources that show the same radiograph."""
-    from cxr_pipeline.split.duplicates import find_duplicates
+    from cxr_pipeline.split.duplicates.pairs import find_duplicates
 
     labels, indexes = _read_sources(lake)
     pairs = find_duplicates(labels, indexes, lake.root / "images", config)
@@ -33,7 +33,7 @@ def write_duplicates(lake: Lake, config: DuplicateConfig = DEFAULT_SEARCH) -> pl
 
 def audit_pairs(lake: Lake, pairs: pl.DataFrame) -> "DuplicateAudit":
     """What a person is shown of `split/duplicates`."""
-    from cxr_pipeline.split.duplicate_audit import audit_duplicates
+    from cxr_pipeline.split.duplicates.audit import audit_duplicates
 
     return audit_duplicates(pairs, _read_sources(lake)[0], lake.root / "images")
 

@@ -1,4 +1,4 @@
-"""The index of an image store. Its pixels are in shards, see `images/store.py`."""
+"""The index of an image store. Its pixels are in shards, see `images/store/shards.py`."""
 
 import dataframely as dy
 import polars as pl

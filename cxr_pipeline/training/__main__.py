@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cxr_pipeline.training.config import TrainConfig
-from cxr_pipeline.training.program import JobInputs, Report, run_program
+from cxr_pipeline.training.run.program import JobInputs, Report, run_program
 
 
 def main(arguments: list[str]) -> int:
@@ -18,7 +18,7 @@ def main(arguments: list[str]) -> int:
 
 def train(job: Path, inputs: JobInputs, report: Report) -> dict[str, Any]:
     config = TrainConfig.read(job / "config.json")  # first: a wrong config is told before torch is loaded
-    from cxr_pipeline.training.loop import fit
+    from cxr_pipeline.training.run.loop import fit
 
     return asdict(fit(config, inputs, job, report))
 

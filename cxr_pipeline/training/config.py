@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from cxr_pipeline.pathologies import PATHOLOGIES
-from cxr_pipeline.training.program import read_model
+from cxr_pipeline.training.run.program import read_model
 
 
 class TrainConfig(BaseModel):

@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cxr_pipeline.cli.main import app
-from cxr_pipeline.training import export
+from cxr_pipeline.training.checkpoint import export
 
 
 def test_the_named_checkpoint_is_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

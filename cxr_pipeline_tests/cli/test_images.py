@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cxr_pipeline.cli.main import app
-from cxr_pipeline.images import digests
+from cxr_pipeline.images.prepare import digests
 from cxr_pipeline.phantom.write import PhantomRequest, write_phantoms
 from cxr_pipeline_tests.images.conftest import encode, picture
 

@@ -12,7 +12,7 @@ from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline_tests.datasets.realdata import shared_folder
 from cxr_pipeline_tests.evaluation.cases import write_world
 from cxr_pipeline_tests.images.conftest import encode, picture
-from cxr_pipeline_tests.images.dicoms import dicom_of, values_of
+from cxr_pipeline_tests.images.decode.dicom.dicoms import dicom_of, values_of
 
 
 @pytest.fixture(scope="module")

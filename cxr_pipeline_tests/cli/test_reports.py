@@ -9,7 +9,7 @@ from cxr_pipeline.cli.main import app
 from cxr_pipeline.cli.reports import colour_text
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.errors import SourceFormatError, TableError
-from cxr_pipeline.labels.reports import explain
+from cxr_pipeline.labels.reports.labeler import explain
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.phantom.write import PhantomRequest, write_phantoms
 

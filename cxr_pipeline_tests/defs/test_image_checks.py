@@ -15,8 +15,8 @@ from cxr_pipeline.defs.images import images_asset
 from cxr_pipeline.defs.pictures import looks_metadata, show_picture
 from cxr_pipeline.defs.raw import raw_asset
 from cxr_pipeline.defs.resources import Installation
-from cxr_pipeline.images.looks import write_looks
-from cxr_pipeline.images.quarantine import QuarantineCount
+from cxr_pipeline.images.looks.files import write_looks
+from cxr_pipeline.images.prepare.quarantine import QuarantineCount
 from cxr_pipeline.phantom.write import PhantomRequest, write_phantoms
 from cxr_pipeline.settings import Settings
 from cxr_pipeline_tests.images.stores import stored_source

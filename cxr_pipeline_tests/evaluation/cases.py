@@ -13,10 +13,10 @@ from cxr_pipeline.evaluation.config import EvaluateConfig
 from cxr_pipeline.evaluation.predict import prediction_table
 from cxr_pipeline.evaluation.scored import ScoredImages
 from cxr_pipeline.pathologies import PATHOLOGIES
-from cxr_pipeline.training.checkpoint import CheckpointConfig, save_checkpoint
-from cxr_pipeline.training.data import Cohort
-from cxr_pipeline.training.network import build_network
-from cxr_pipeline.training.program import JobInputs
+from cxr_pipeline.training.checkpoint.files import CheckpointConfig, save_checkpoint
+from cxr_pipeline.training.data.batches import Cohort
+from cxr_pipeline.training.network.backbone import build_network
+from cxr_pipeline.training.run.program import JobInputs
 from cxr_pipeline_tests.training.tiny import NO_SHARES, TINY, write_inputs
 
 HALF = dict.fromkeys(PATHOLOGIES, 0.5)

@@ -7,10 +7,10 @@ from cxr_pipeline.evaluation.classifier import Classifier
 from cxr_pipeline.evaluation.files import FilePrediction, find_images, predict_files
 from cxr_pipeline.evaluation.overlays import OverlayWriter
 from cxr_pipeline.evaluation.predict import predict
-from cxr_pipeline.images.pixels import read_radiograph
+from cxr_pipeline.images.decode.pixels import read_radiograph
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline_tests.images.conftest import encode, picture
-from cxr_pipeline_tests.images.dicoms import dicom_of, values_of
+from cxr_pipeline_tests.images.decode.dicom.dicoms import dicom_of, values_of
 
 
 @pytest.fixture(scope="module")

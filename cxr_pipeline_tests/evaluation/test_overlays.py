@@ -8,7 +8,7 @@ from cxr_pipeline.evaluation.explain import overlay
 from cxr_pipeline.evaluation.gradcam import heatmaps
 from cxr_pipeline.evaluation.overlays import OverlayWriter, classes_to_show
 from cxr_pipeline.evaluation.predict import network_input
-from cxr_pipeline.images.pixels import read_radiograph
+from cxr_pipeline.images.decode.pixels import read_radiograph
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline_tests.images.conftest import encode, picture
 

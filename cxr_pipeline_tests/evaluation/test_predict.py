@@ -6,7 +6,7 @@ import torch
 from cxr_pipeline.evaluation.predict import network_input, predict, prediction_table
 from cxr_pipeline.storage.lake import validate_table
 from cxr_pipeline.tables.evaluation import PredictionTable
-from cxr_pipeline.training.checkpoint import load_checkpoint
+from cxr_pipeline.training.checkpoint.files import load_checkpoint
 from cxr_pipeline_tests.evaluation.cases import scored_images
 
 

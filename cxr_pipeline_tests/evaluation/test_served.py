@@ -7,7 +7,7 @@ from cxr_pipeline.errors import ImageError
 from cxr_pipeline.evaluation.served import _load_pyfunc, read_image
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline_tests.images.conftest import encode, picture
-from cxr_pipeline_tests.images.dicoms import dicom_of, values_of
+from cxr_pipeline_tests.images.decode.dicom.dicoms import dicom_of, values_of
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.storage.files import file_digest
 from cxr_pipeline.storage.lake import validate_table
 from cxr_pipeline.tables.evaluation import PredictionTable
-from cxr_pipeline.training.checkpoint import load_checkpoint
-from cxr_pipeline.training.data import CohortImages, read_cohort
+from cxr_pipeline.training.checkpoint.files import load_checkpoint
+from cxr_pipeline.training.data.batches import CohortImages, read_cohort
 
 LEAN = """
 import sys

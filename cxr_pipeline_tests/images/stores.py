@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 
 from cxr_pipeline.datasets import DATASETS
-from cxr_pipeline.images.looks import StoredSource
-from cxr_pipeline.images.prepare import prepare_images
-from cxr_pipeline.images.store import StoreForm
+from cxr_pipeline.images.looks.files import StoredSource
+from cxr_pipeline.images.prepare.step import prepare_images
+from cxr_pipeline.images.store.shards import StoreForm
 from cxr_pipeline.storage.lake import read_table
 from cxr_pipeline.tables.images import StoreIndex
 from cxr_pipeline_tests.images.conftest import encode, picture

@@ -6,7 +6,7 @@ import pytest
 
 from cxr_pipeline.images.doctor import diagnose, diagnose_files, find_files, group_by_reason
 from cxr_pipeline_tests.images.conftest import encode, picture
-from cxr_pipeline_tests.images.dicoms import dicom_of, values_of
+from cxr_pipeline_tests.images.decode.dicom.dicoms import dicom_of, values_of
 from cxr_pipeline_tests.images.stores import USABLE, stored_source
 
 

@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 
 from cxr_pipeline.datasets import DATASETS
-from cxr_pipeline.labels.from_reports import label_source
 from cxr_pipeline.labels.policy import DEFAULT_POLICY, LabelPolicy
+from cxr_pipeline.labels.reports.tables import label_source
 from cxr_pipeline.labels.summary import count_labels
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.pipeline.labels import write_labels

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from cxr_pipeline.datasets.archives import Archive, unpack_archive
+from cxr_pipeline.datasets.files.archives import Archive, unpack_archive
 from cxr_pipeline.datasets.inventory import take_inventory
 from cxr_pipeline.datasets.rexgradient import REXGRADIENT
 from cxr_pipeline.labels.harmonize import label_table

@@ -13,7 +13,7 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
 from cxr_pipeline.datasets.inventory import take_inventory
 from cxr_pipeline.datasets.vindr import VINDR, WORDS, describe_layout, find_metadata
 from cxr_pipeline.errors import PhantomError
-from cxr_pipeline.images.pixels import decode_radiograph
+from cxr_pipeline.images.decode.pixels import decode_radiograph
 from cxr_pipeline.labels.boxes import box_table
 from cxr_pipeline.labels.harmonize import label_table
 from cxr_pipeline.pathologies import PATHOLOGIES

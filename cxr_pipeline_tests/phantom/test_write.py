@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from cxr_pipeline.datasets.files import PHANTOM_MARKER
+from cxr_pipeline.datasets.files.folders import PHANTOM_MARKER
 from cxr_pipeline.errors import PhantomError
 from cxr_pipeline.phantom.write import PATIENTS_PER_TASK, PhantomRequest, write_phantoms
 from cxr_pipeline_tests.phantom.conftest import CHEXPERT, NIH

@@ -5,7 +5,7 @@ import pytest
 
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.errors import TableError
-from cxr_pipeline.images.store import StoreForm
+from cxr_pipeline.images.store.shards import StoreForm
 from cxr_pipeline.pipeline.images import write_images
 from cxr_pipeline.pipeline.labels import count_labels_of_all, write_boxes, write_labels
 from cxr_pipeline.pipeline.raw import write_inventory

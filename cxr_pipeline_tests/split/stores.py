@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import polars as pl
 
-from cxr_pipeline.images.hashing import difference_hash
-from cxr_pipeline.images.letterbox import letterbox
-from cxr_pipeline.images.store import INDEX
+from cxr_pipeline.images.decode.letterbox import letterbox
+from cxr_pipeline.images.store.hashing import difference_hash
+from cxr_pipeline.images.store.shards import INDEX
 from cxr_pipeline.storage.lake import write_table
 from cxr_pipeline.tables.images import StoreIndex
 from cxr_pipeline_tests.shards import write_pixels

@@ -5,12 +5,12 @@ import pytest
 import torch
 from torch import nn
 
-from cxr_pipeline.training.augment import augmentation
 from cxr_pipeline.training.config import TrainConfig
-from cxr_pipeline.training.data import CohortImages, Loader, cell_weights, read_cohort, targets
-from cxr_pipeline.training.depthwise import quicken_depthwise
-from cxr_pipeline.training.learner import Learner, Part
-from cxr_pipeline.training.network import build_network
+from cxr_pipeline.training.data.augment import augmentation
+from cxr_pipeline.training.data.batches import CohortImages, Loader, cell_weights, read_cohort, targets
+from cxr_pipeline.training.network.backbone import build_network
+from cxr_pipeline.training.network.depthwise import quicken_depthwise
+from cxr_pipeline.training.run.learner import Learner, Part
 from cxr_pipeline_tests.training.tiny import TINY, write_inputs
 
 pytestmark = [

@@ -6,8 +6,8 @@ from dataclasses import fields
 import pytest
 
 from cxr_pipeline.training.__main__ import main
-from cxr_pipeline.training.checkpoint import load_checkpoint
-from cxr_pipeline.training.loop import Result
+from cxr_pipeline.training.checkpoint.files import load_checkpoint
+from cxr_pipeline.training.run.loop import Result
 from cxr_pipeline_tests.training.tiny import TINY
 
 # What a GPU node does not have (docs/architecture.md, two wings and one seam). A finder refuses them: a None in

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.storage.files import file_digest
 from cxr_pipeline.training.config import TrainConfig
-from cxr_pipeline.training.program import JobInputs
+from cxr_pipeline.training.run.program import JobInputs
 from cxr_pipeline_tests.shards import write_pixels
 
 SIZE = 32

@@ -4,8 +4,9 @@ import time
 
 import pytest
 
-from cxr_pipeline.images import digests, parts
-from cxr_pipeline.images.digests import SETTLED_NS
+from cxr_pipeline.images.prepare import digests
+from cxr_pipeline.images.prepare.digests import SETTLED_NS
+from cxr_pipeline.images.store import parts
 from cxr_pipeline_tests.images.conftest import encode, picture
 from cxr_pipeline_tests.images.prepare.small_store import COUNT
 

@@ -2,9 +2,9 @@
 
 import polars as pl
 
-from cxr_pipeline.images.digests import MEMORY
-from cxr_pipeline.images.prepare import prepare_images
-from cxr_pipeline.images.store import StoreForm
+from cxr_pipeline.images.prepare.digests import MEMORY
+from cxr_pipeline.images.prepare.step import prepare_images
+from cxr_pipeline.images.store.shards import StoreForm
 from cxr_pipeline.storage.lake import read_table
 from cxr_pipeline.tables.images import StoreIndex
 

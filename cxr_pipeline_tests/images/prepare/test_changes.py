@@ -6,11 +6,11 @@ import shutil
 import numpy as np
 import pytest
 
-from cxr_pipeline.images import parts
-from cxr_pipeline.images.digests import MEMORY, forget_digests
-from cxr_pipeline.images.pixels import read_radiograph
-from cxr_pipeline.images.prepare import PrepareSummary
-from cxr_pipeline.images.store import ImageStore
+from cxr_pipeline.images.decode.pixels import read_radiograph
+from cxr_pipeline.images.prepare.digests import MEMORY, forget_digests
+from cxr_pipeline.images.prepare.step import PrepareSummary
+from cxr_pipeline.images.store import parts
+from cxr_pipeline.images.store.shards import ImageStore
 from cxr_pipeline_tests.images.conftest import encode, picture
 from cxr_pipeline_tests.images.prepare.small_store import COUNT, SIZE, contents, file_bytes, prepare_small, read_index
 

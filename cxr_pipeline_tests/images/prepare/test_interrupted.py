@@ -8,9 +8,10 @@ from functools import partial
 import pytest
 
 from cxr_pipeline.errors import StoreError
-from cxr_pipeline.images import parts, prepare
-from cxr_pipeline.images.decoding import decode_file, decode_files
-from cxr_pipeline.images.store import ImageStore
+from cxr_pipeline.images.prepare import step as prepare
+from cxr_pipeline.images.prepare.decoding import decode_file, decode_files
+from cxr_pipeline.images.store import parts
+from cxr_pipeline.images.store.shards import ImageStore
 from cxr_pipeline.storage.locks import lock_folder
 from cxr_pipeline_tests.images.prepare.small_store import (
     COUNT,

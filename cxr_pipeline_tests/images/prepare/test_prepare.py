@@ -5,11 +5,11 @@ import polars as pl
 import pytest
 
 from cxr_pipeline.errors import SourceNotFoundError
-from cxr_pipeline.images.cluster import Cluster
-from cxr_pipeline.images.decoding import BATCH_FILES
-from cxr_pipeline.images.pixels import read_radiograph
-from cxr_pipeline.images.prepare import PrepareSummary, prepare_images
-from cxr_pipeline.images.store import ImageStore, StoreForm
+from cxr_pipeline.images.decode.pixels import read_radiograph
+from cxr_pipeline.images.prepare.cluster import Cluster
+from cxr_pipeline.images.prepare.decoding import BATCH_FILES
+from cxr_pipeline.images.prepare.step import PrepareSummary, prepare_images
+from cxr_pipeline.images.store.shards import ImageStore, StoreForm
 from cxr_pipeline_tests.images.conftest import encode, picture
 from cxr_pipeline_tests.images.prepare.small_store import (
     COUNT,
@@ -74,7 +74,7 @@ def test_many_processes_make_the_same_bytes_as_one(tmp_path, monkeypatch):
         (root / "images" / f"{number}.png").write_bytes(encode(picture(number)) if number % 10 else b"bad")
     with Cluster(workers=2) as cluster:
         prepare_small(root, tmp_path / "parallel", range(count), cluster=cluster)
-    monkeypatch.setattr("cxr_pipeline.images.decoding.BATCH_FILES", count)
+    monkeypatch.setattr("cxr_pipeline.images.prepare.decoding.BATCH_FILES", count)
     prepare_small(root, tmp_path / "serial", range(count))
     assert file_bytes(tmp_path / "parallel") == file_bytes(tmp_path / "serial")
 

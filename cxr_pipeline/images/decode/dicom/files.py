@@ -1,0 +1,181 @@
+"""From the bytes of a DICOM file to its exposure. What is read of the header, and which files are refused, is here.
+
+The pixel data are decoded in `dicom_frames`, what is black and white is decided in `dicom_display`.
+"""
+
+import io
+import math
+import struct
+import warnings
+import zlib
+from typing import NamedTuple
+
+import pydicom
+from PIL import Image
+from pydicom.dataset import FileMetaDataset
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.filereader import read_dataset
+from pydicom.tag import BaseTag, Tag
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from cxr_pipeline.errors import ImageError
+from cxr_pipeline.images.decode.dicom.display import has_padding, is_linear, show, show_linear
+from cxr_pipeline.images.decode.dicom.frames import DEPTHS, decode_pixels
+from cxr_pipeline.images.decode.exposure import MAX_SOURCE_PIXELS, Exposure, Plane, check_decoded, check_shape
+
+MODALITIES = ("", "CR", "DX", "DR", "RG", "RF", "XA", "OT")  # plain radiography, and what such files are filed under
+# Defined terms of PS3.16 table L-1 that name no part of the chest, and what hospitals write for them. A deny list:
+# the tag is often absent, and misspelt where it speaks of the chest.
+OTHER_BODY_PARTS = frozenset({
+    "ABDOMEN", "ABDOMENPELVIS", "ANKLE", "ARM", "BREAST", "CALCANEUS", "COCCYX", "CSPINE", "ELBOW", "EXTREMITY",
+    "FEMUR", "FINGER", "FOOT", "FOREARM", "HAND", "HEAD", "HIP", "HUMERUS", "JAW", "KNEE", "KUB", "LEG",
+    "LOWEREXTREMITY", "LSPINE", "MANDIBLE", "MAXILLA", "NOSE", "ORBIT", "PATELLA", "PELVIS", "RADIUS", "SINUS",
+    "SKULL", "SSPINE", "TIBIA", "TIBIAFIBULA", "TOE", "ULNA", "UPPEREXTREMITY", "WRIST", "ZYGOMA",
+})  # fmt: skip
+SPACING_TOLERANCE = 0.01  # spacings nearer than that are square pixels, written with few digits
+
+_TAGS: list[BaseTag | int] = [
+    Tag(keyword)
+    for keyword in (
+        "BitsAllocated", "BitsStored", "BodyPartExamined", "Columns", "HighBit", "ImagerPixelSpacing", "Modality",
+        "ModalityLUTSequence", "NumberOfFrames", "PhotometricInterpretation", "PixelAspectRatio",
+        "PixelPaddingRangeLimit", "PixelPaddingValue", "PixelRepresentation", "PixelSpacing", "RescaleIntercept",
+        "RescaleSlope", "Rows", "SamplesPerPixel", "VOILUTFunction", "VOILUTSequence", "WindowCenter", "WindowWidth",
+    )
+]  # fmt: skip
+_PIXEL_DATA = 0x7FE00010
+_PREAMBLE, _MAGIC = 128, b"DICM"
+_MAX_INFLATED = 4 * MAX_SOURCE_PIXELS
+_SHOWN = ("MONOCHROME1", "MONOCHROME2")  # low values white, low values black
+# What pydicom and the decoders behind it raise for damaged files; they have no error class in common.
+_DAMAGE = (
+    ArithmeticError, AssertionError, AttributeError, BytesLengthException, EOFError, Image.DecompressionBombError,
+    InvalidDicomError, LookupError, MemoryError, OSError, RuntimeError, SyntaxError, TypeError, ValueError,
+    struct.error, zlib.error,
+)  # fmt: skip
+
+
+class DicomFile(NamedTuple):
+    """The tags of _TAGS, and the bytes from the pixel data element on. No tag that names a patient is parsed."""
+
+    header: pydicom.Dataset
+    element: memoryview
+
+
+def is_dicom(data: bytes) -> bool:
+    """Whether `data` has the magic word of a DICOM file, after its preamble of 128 bytes."""
+    return data[_PREAMBLE : _PREAMBLE + len(_MAGIC)] == _MAGIC
+
+
+def decode_dicom(data: bytes, *, stored_side: int | None) -> Exposure:
+    """Decodes a DICOM file with one grey frame of 8 or 16 allocated bits, in any compression of `dicom_frames`.
+
+    `stored_side` is the long side, pixels, that it will be resized to: where the values are shown linearly, which is
+    when it makes no difference, no more of a frame is decoded than that asks for; None decodes every pixel.
+
+    Raises ImageError whose `reason` is not_an_image (no pixels), not_radiograph, not_chest, truncated, damaged, blank,
+    or unsupported (colour, several frames, another compression), or as `check_shape` does.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they quote values of the file
+            return _decode(_read(data), stored_side)
+    except _DAMAGE as error:
+        # `from None`: the cause may quote values of the file.
+        raise ImageError(
+            "damaged", f"The DICOM file cannot be decoded ({type(error).__name__}). Fetch it again."
+        ) from None
+
+
+def _read(data: bytes) -> DicomFile:
+    """Stops before the pixels, which are never copied."""
+    buffer = io.BytesIO(data)
+    buffer.seek(_PREAMBLE + len(_MAGIC))
+    meta = FileMetaDataset(read_dataset(buffer, False, True, stop_when=lambda tag, *_: tag.group != 2))
+    if "TransferSyntaxUID" not in meta:
+        raise ImageError("not_an_image", "The DICOM file names no transfer syntax, expected an image. Replace it.")
+    syntax = meta.TransferSyntaxUID
+    if syntax == DeflatedExplicitVRLittleEndian:
+        data = _inflate(data[buffer.tell() :])
+        buffer = io.BytesIO(data)
+    header = read_dataset(
+        buffer, syntax.is_implicit_VR, syntax.is_little_endian, stop_when=_is_at_pixels, specific_tags=_TAGS
+    )
+    header.file_meta = meta
+    return DicomFile(header, memoryview(data)[buffer.tell() :])
+
+
+def _is_at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
+    return tag >= _PIXEL_DATA
+
+
+def _inflate(data: bytes) -> bytes:
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflated = inflater.decompress(data, _MAX_INFLATED)
+    if inflater.unconsumed_tail:
+        raise ImageError("too_large", f"The DICOM file inflates to more than {_MAX_INFLATED} bytes. Replace it.")
+    if not inflater.eof:
+        raise ImageError("truncated", "The DICOM file ends within its deflated part. Fetch it again.")
+    return inflated
+
+
+def _decode(file: DicomFile, stored_side: int | None) -> Exposure:
+    header = file.header
+    _check_kind(header)
+    aspect = _pixel_aspect(header)
+    check_shape(header.Rows, header.Columns, pixel_aspect=aspect)
+    plane = _decode_plane(file, stored_side if is_linear(header) and aspect == 1 else None)
+    is_padded = has_padding(header, plane.values)
+    if is_padded and plane.factor > 1:  # padding must not be averaged with what the detector saw
+        plane = _decode_plane(file, None)
+    shown = show(header, plane) if is_padded or not is_linear(header) else show_linear(header, plane)
+    return Exposure(
+        plane=shown.plane,
+        height=header.Rows,
+        width=header.Columns,
+        bit_depth=header.BitsStored,
+        photometric=header.PhotometricInterpretation,
+        mode=f"DICOM{header.BitsStored}-{header.PhotometricInterpretation}",
+        window=shown.window,
+        is_inverted=shown.is_inverted,
+        pixel_aspect=aspect,
+    )
+
+
+def _decode_plane(file: DicomFile, stored_side: int | None) -> Plane:
+    plane = decode_pixels(file.header, file.element, stored_side=stored_side)
+    return check_decoded(plane, file.header.Rows, file.header.Columns)
+
+
+def _check_kind(header: pydicom.Dataset) -> None:
+    if "Rows" not in header:
+        raise ImageError("not_an_image", "The DICOM file describes no picture, expected an image. Replace it.")
+    modality = _word(header.get("Modality"))
+    if modality not in MODALITIES:
+        raise ImageError("not_radiograph", f"The modality is {modality[:16]}, expected {', '.join(MODALITIES[1:])}.")
+    if _word(header.get("BodyPartExamined")) in OTHER_BODY_PARTS:
+        raise ImageError("not_chest", "The DICOM header names another part of the body than the chest. Leave it out.")
+    frames, shown = int(header.get("NumberOfFrames") or 1), header.PhotometricInterpretation
+    if shown not in _SHOWN or frames != 1:
+        raise ImageError(
+            "unsupported", f"The DICOM file has {frames} frames of {shown}, expected one of {' or '.join(_SHOWN)}."
+        )
+    if header.BitsAllocated not in DEPTHS or not 1 <= header.BitsStored <= header.BitsAllocated:
+        found = f"{header.BitsStored} of {header.BitsAllocated} bits"
+        raise ImageError("unsupported", f"The DICOM file stores {found}, expected at most 16 of 8 or 16.")
+
+
+def _word(value: object) -> str:
+    return "".join(character for character in str(value or "").upper() if character.isalnum())
+
+
+def _pixel_aspect(header: pydicom.Dataset) -> float:
+    """Height over width of a pixel: PixelAspectRatio (PS3.3 C.7.6.3.1.7), else the spacings at detector or patient."""
+    for keyword in ("PixelAspectRatio", "ImagerPixelSpacing", "PixelSpacing"):
+        pair = header.get(keyword)
+        if isinstance(pair, pydicom.multival.MultiValue) and len(pair) == 2:
+            vertical, horizontal = (float(value) for value in pair)
+            if min(vertical, horizontal) > 0 and math.isfinite(vertical / horizontal):
+                aspect = vertical / horizontal
+                return 1.0 if abs(aspect - 1) < SPACING_TOLERANCE else aspect
+    return 1.0

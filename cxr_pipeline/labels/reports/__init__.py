@@ -1,0 +1,1 @@
+"""From the text of radiology reports to states of the fourteen classes, and how well that is read."""

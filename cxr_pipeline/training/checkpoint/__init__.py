@@ -1,0 +1,1 @@
+"""The checkpoint folder: weights and config, temperature and thresholds, licences, the ONNX file."""

@@ -1,0 +1,1 @@
+"""The network and what fits it: backbone, loss, optimizer, the device it runs on."""

@@ -1,0 +1,193 @@
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from cxr_pipeline.errors import TrainingError
+from cxr_pipeline.pathologies import PATHOLOGIES
+from cxr_pipeline.training.checkpoint.files import load_checkpoint
+from cxr_pipeline.training.checkpoint.temperature import calibrate, fit_temperature, to_logits
+from cxr_pipeline.training.checkpoint.thresholds import choose_thresholds, macro_auroc
+from cxr_pipeline.training.data.batches import read_cohort
+from cxr_pipeline.training.run import loop
+from cxr_pipeline.training.run.learner import Learner
+from cxr_pipeline.training.run.loop import fit
+from cxr_pipeline.training.run.outcome import Epoch
+from cxr_pipeline_tests.training.tiny import TINY, write_cohort
+
+
+def run(inputs, job, **changes):
+    """(events, result) of a run."""
+    events = []
+    result = fit(TINY.model_copy(update=changes), inputs, job, events.append)
+    return events, result
+
+
+@pytest.fixture(scope="module")
+def learnt(inputs, tmp_path_factory):
+    job = tmp_path_factory.mktemp("job")
+    return job, *run(inputs, job, epochs=4)
+
+
+def test_learns_what_can_be_learnt(learnt):
+    _, _, result = learnt
+    assert result.val_macro_auroc > 0.95
+
+
+def test_reports_start_epochs_and_done(learnt):
+    _, events, result = learnt
+    start, *epochs, done = events
+    assert [event["event"] for event in events] == ["start", *["epoch"] * 4, "done"]
+    assert (start["train_images"], start["val_images"], start["test_images"], start["device"]) == (48, 24, 24, "cpu")
+    assert sum(start["cells"]["train"]["Mass"].values()) == 48
+    assert set(epochs[0]) == {
+        *("event", "epoch", "epochs", "train_loss", "val_loss", "val_macro_auroc"),
+        *("lr", "seconds", "images_per_second", "best", "val_source_auroc", "val_auroc"),
+    }
+    assert [event["epoch"] for event in epochs] == [1, 2, 3, 4]
+    assert epochs[-1]["train_loss"] < epochs[0]["train_loss"]
+    assert done["best_epoch"] == result.best_epoch == max(e["epoch"] for e in epochs if e["best"])
+    assert done["val_macro_auroc"] == max(e["val_macro_auroc"] for e in epochs)
+
+
+def test_what_is_reported_is_json_and_names_no_patient(learnt, inputs):
+    _, events, result = learnt
+    text = json.dumps([*events, asdict(result)], allow_nan=False)
+    assert "-patient" in read_cohort(inputs.cohort).patient_ids[0]
+    assert "patient" not in text.replace("patience", "")
+
+
+def test_the_checkpoint_is_the_best_epoch_with_thresholds_of_its_validation_scores(learnt, inputs):
+    job, _, result = learnt
+    network, config = load_checkpoint(job / "checkpoint")
+    with loop.open_part(read_cohort(inputs.cohort), "val", inputs, config.train) as val:
+        _, probabilities = Learner(config.train, network, torch.device("cpu")).predict(val, 1)
+    macro, per_class = macro_auroc(val.cohort.labels, probabilities)
+    assert (macro, per_class) == (result.val_macro_auroc, result.val_auroc)
+    logits = to_logits(probabilities)
+    assert config.temperature == fit_temperature(val.cohort.labels, logits)
+    calibrated = calibrate(logits, config.temperature)
+    assert config.thresholds == result.thresholds == choose_thresholds(val.cohort.labels, calibrated)
+    assert (config.best_epoch, config.val_macro_auroc) == (result.best_epoch, result.val_macro_auroc)
+    assert config.train == TINY.model_copy(update={"epochs": 4})
+    assert (config.sources, config.is_phantom, config.labels) == (["chexpert", "nih"], True, list(PATHOLOGIES))
+    assert (config.cohort_digest, config.mean, config.std) == (inputs.cohort_digest, 0.5, 0.5)
+
+
+def test_the_same_seed_gives_the_same_weights_bit_by_bit(inputs, tmp_path):
+    _, first = run(inputs, tmp_path / "a")
+    _, again = run(inputs, tmp_path / "b", loader_workers=1)
+    _, other = run(inputs, tmp_path / "c", seed=1)
+    one, two = (safetensors.torch.load_file(tmp_path / job / "checkpoint" / "model.safetensors") for job in "ab")
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert first == again
+    assert first.weights_sha256 != other.weights_sha256
+
+
+def test_training_ends_early_and_keeps_the_best_epoch(inputs, tmp_path, monkeypatch):
+    scores = iter([0.6, 0.8, 0.7, 0.8, 0.7])
+    monkeypatch.setattr(loop, "macro_auroc", lambda labels, probabilities: (next(scores), {}))
+    events, result = run(inputs, tmp_path, epochs=5, early_stop_patience=2, best_by="macro_auroc")
+    assert [event["best"] for event in events[1:-1]] == [True, True, False, False]
+    assert (result.best_epoch, result.epochs, result.val_macro_auroc) == (2, 4, 0.8)
+
+
+def test_the_learning_rate_falls_on_a_plateau(inputs, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "macro_auroc", lambda labels, probabilities: (0.5, {}))
+    events, _ = run(inputs, tmp_path, epochs=4, plateau_patience=1, plateau_factor=0.1, best_by="macro_auroc")
+    assert [event["lr"] for event in events[1:-1]] == pytest.approx([TINY.lr] * 3 + [TINY.lr / 10])
+
+
+def unusual_inputs(inputs, folder, *, labels, splits=None):
+    ids = [str(image_id) for image_id in read_cohort(inputs.cohort).image_ids[: len(labels)]]
+    write_cohort(folder / "cohort.parquet", ids, labels=labels, splits=splits)
+    return inputs.model_copy(update={"cohort": folder / "cohort.parquet"})
+
+
+def test_without_a_measurable_class_the_loss_decides(inputs, tmp_path):
+    unusual = unusual_inputs(inputs, tmp_path, labels=[[0] * 14] * 32)
+    events, result = run(unusual, tmp_path)
+    assert result.val_macro_auroc is None
+    assert set(result.thresholds.values()) == {None}
+    assert result.without_positives == list(PATHOLOGIES)
+    assert result.val_loss == min(event["val_loss"] for event in events[1:-1])
+    assert np.isfinite(result.train_loss)
+
+
+def test_a_class_without_training_positives_is_told(inputs, tmp_path):
+    labels = [[int(n % 3 == 0)] * 13 + [None] for n in range(32)]
+    events, result = run(unusual_inputs(inputs, tmp_path, labels=labels), tmp_path, epochs=1)
+    assert events[0]["without_positives"] == result.without_positives == ["Pneumothorax"]
+    assert events[0]["cells"]["train"]["Pneumothorax"] == {"positive": 0, "negative": 0, "uncertain": 0, "unknown": 16}
+    assert result.val_auroc["Pneumothorax"] is None
+
+
+@pytest.mark.parametrize("absent", ["train", "val"])
+def test_nothing_to_learn_from_is_told(inputs, tmp_path, absent):
+    other = {"train": "val", "val": "train"}[absent]
+    unusual = unusual_inputs(inputs, tmp_path, labels=[[1] * 14] * 4, splits=[other] * 4)
+    with pytest.raises(TrainingError, match=f"0 {absent} images"):
+        run(unusual, tmp_path)
+    unusual = unusual_inputs(inputs, tmp_path, labels=[[None] * 14] * 4, splits=["train", "val"] * 2)
+    with pytest.raises(TrainingError, match="2 train images and 0 known labels"):
+        run(unusual, tmp_path)
+
+
+def test_the_best_epoch_is_chosen_by_what_the_config_names():
+    low = {"lr": 1e-3, "train_loss": 1.0, "val_auroc": {}}
+    epoch = Epoch(1, val_loss=0.4, val_macro_auroc=0.9, val_source_auroc={"a": 0.6, "b": 0.8, "c": None}, **low)
+    assert epoch.score("source_macro_auroc") == pytest.approx(0.7)
+    assert epoch.score("macro_auroc") == 0.9
+    assert epoch.score("loss") == -0.4
+    blind = Epoch(1, val_loss=0.4, val_macro_auroc=None, val_source_auroc={"a": None}, **low)
+    assert {blind.score(by) for by in ("source_macro_auroc", "macro_auroc", "loss")} == {-0.4}
+
+
+def test_progress_between_epochs_has_pace_and_loss(inputs, tmp_path):
+    events, _ = run(inputs, tmp_path, epochs=1, batch_size=8, report_steps=2)
+    steps = [event for event in events if event["event"] == "step"]
+    assert [(event["step"], event["steps"]) for event in steps] == [(2, 6), (4, 6), (6, 6)]
+    (epoch,) = (event for event in events if event["event"] == "epoch")
+    assert np.mean([event["loss"] for event in steps]) == pytest.approx(epoch["train_loss"])
+    assert all(event["images_per_second"] > 0 and 0 <= event["data_wait"] <= 1 for event in steps)
+    assert [event["eta_seconds"] >= 0 for event in steps] == [True] * 3
+
+
+def test_images_of_a_loss_that_is_not_a_number_are_kept_in_the_job_and_told_nowhere(inputs, tmp_path):
+    with pytest.raises(TrainingError, match=r"not_finite\.json") as caught:
+        run(inputs, tmp_path, lr=1.0, weight_decay=0.0, label_smoothing=float("nan"))
+    named = json.loads((tmp_path / "not_finite.json").read_text())["image_ids"]
+    assert 0 < len(named) <= TINY.batch_size
+    assert set(named) <= set(read_cohort(inputs.cohort).image_ids)
+    assert not any(image_id in str(caught.value) for image_id in named)
+
+
+def test_a_head_per_source_learns_and_leaves_a_checkpoint_with_one(inputs, tmp_path):
+    _, result = run(inputs, tmp_path, epochs=4, head_per_source=True)
+    network, config = load_checkpoint(tmp_path / "checkpoint")
+    assert network.get_classifier().out_features == len(config.labels) == 14
+    with loop.open_part(read_cohort(inputs.cohort), "val", inputs, config.train) as val:
+        _, probabilities = Learner(config.train, network, torch.device("cpu")).predict(val, 1)
+    assert macro_auroc(val.cohort.labels, probabilities)[0] == pytest.approx(result.val_macro_auroc, abs=1e-3)
+    assert result.val_macro_auroc > 0.9
+
+
+def test_drop_path_is_the_backbones_and_a_backbone_without_it_is_told(inputs, tmp_path):
+    _, kept = run(inputs, tmp_path / "kept", epochs=1)
+    _, dropped = run(inputs, tmp_path / "dropped", epochs=1, drop_path=0.5)
+    assert dropped.train_loss != kept.train_loss
+    with pytest.raises(TrainingError, match="does not take drop_path"):
+        run(inputs, tmp_path / "vgg", epochs=1, backbone="vgg11", drop_path=0.5)
+
+
+def test_pace_counts_all_steps_since_it_was_told_though_each_was_saved(inputs, tmp_path, monkeypatch):
+    clock = iter(range(10_000))
+    monkeypatch.setattr(loop.time, "monotonic", lambda: next(clock))
+    events, _ = run(inputs, tmp_path, epochs=1, batch_size=8, report_steps=3, snapshot_minutes=0)
+    told = [event for event in events if event["event"] == "step"]
+    assert [event["step"] for event in told] == [3, 6]
+    seconds = [3 * 8 / event["images_per_second"] for event in told]
+    assert all(3 <= value <= 10 for value in seconds)  # two or three looks at the clock a step
