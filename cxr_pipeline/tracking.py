@@ -3,6 +3,7 @@
 The only module that imports mlflow, and only inside the functions: the import takes two seconds and pulls in pandas.
 """
 
+import math
 import os
 import platform
 import tempfile
@@ -86,11 +87,11 @@ class TrackedRun:
         return f"{self.link}/#/experiments/{self.experiment_id}/runs/{self.run_id}"
 
     def log_metrics(self, metrics: Mapping[str, float], *, step: int = 0) -> None:
-        """Numbers of one step; a value that is not a number is left out rather than logged as 0."""
+        """Numbers of one step; what is not finite is left out (MLflow on SQL keeps infinity as 1.8e308)."""
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        entities = [Metric(key, float(value), now, step) for key, value in metrics.items() if value == value]
+        entities = [Metric(key, float(value), now, step) for key, value in metrics.items() if math.isfinite(value)]
         for start in range(0, len(entities), _BATCH):
             self.client.log_batch(self.run_id, metrics=entities[start : start + _BATCH])
 

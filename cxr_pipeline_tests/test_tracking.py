@@ -22,6 +22,7 @@ def test_run_holds_parameters_curves_artifacts_and_the_candidate(tracker: Tracke
     run.log_epoch({"event": "start", "images": 10})
     run.log_epoch({"event": "epoch", "epoch": 1, "epochs": 2, "val_macro_auroc": 0.6, "best": True, "note": "x"})
     run.log_epoch({"event": "epoch", "epoch": 2, "epochs": 2, "val_macro_auroc": float("nan"), "best": False})
+    run.log_metrics({"gradient_norm": float("inf")}, step=2)  # MLflow #22826: stored as 1.8e308
     (tmp_path / "checkpoint").mkdir()
     (tmp_path / "checkpoint" / "config.json").write_text("{}")
     run.log_folder(tmp_path / "checkpoint", "checkpoint")
