@@ -57,7 +57,8 @@ def test_calibration_keeps_the_order_and_none_changes_nothing():
     _, logits = overconfident(times=1)
     calm = calibrate(logits, 2.5)
     assert calm.dtype == np.float32
-    np.testing.assert_array_equal(np.argsort(calm.ravel()), np.argsort(logits.ravel()))
+    # Not strictly: two neighbours of float32 may become one probability.
+    assert (np.diff(calm.ravel()[np.argsort(logits.ravel())]) >= 0).all()
     np.testing.assert_allclose(calm, expit(logits / 2.5), atol=1e-7)
     np.testing.assert_allclose(calibrate(logits, None), expit(logits), atol=1e-7)
 
