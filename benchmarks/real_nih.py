@@ -33,6 +33,7 @@ from cxr_pipeline.evaluation.predict import predict
 from cxr_pipeline.evaluation.scored import known_labels
 from cxr_pipeline.pathologies import PATHOLOGIES, POSITIVE
 from cxr_pipeline.settings import Settings
+from cxr_pipeline.split.config import SplitConfig
 from cxr_pipeline.storage.files import file_digest, write_json
 from cxr_pipeline.training.checkpoint.files import load_checkpoint
 from cxr_pipeline.training.checkpoint.thresholds import macro_auroc
@@ -141,7 +142,7 @@ def prepare_lake(folder: Path, scratch: Path) -> JobInputs:
     settings = Settings(_env_file=None, home=scratch, lake=scratch / "lake", image_size=RECIPE.image_size)
     steps.labels(settings, "nih", root=folder, out=None)
     steps.images(settings, "nih", root=folder)
-    steps.split(settings, overrides=[], start_over=False)
+    steps.split(settings, SplitConfig(), start_over=False)
     cohort = settings.lake_root / "split" / "cohort.parquet"
     return JobInputs(cohort=cohort, images=settings.lake_root / "images", cohort_digest=file_digest(cohort))
 

@@ -107,11 +107,22 @@ def looks(drawn: "Looks") -> None:
             Console().print(str(path.resolve()), soft_wrap=True, highlight=False, markup=False)
 
 
-def cohort(made: SplitCohort) -> None:
-    """Images and patients per source and split; a warning when patients had to change their split."""
+def cohort(made: SplitCohort, *, changed: list[str]) -> None:
+    """Images and patients per source and split; a warning for images left out, for patients who had to change their
+    split, and for `changed` settings, which move nobody."""
     Console().print(_rich(summarize_cohort(made.table).select("dataset", "split", "images", "patients")))
     for dataset, _, moved_from, moved_to, reason, patients in count_moves(made.moved).rows():
         print_warning(f"{patients} patients of {dataset} moved from {moved_from} to {moved_to} ({reason}): train again")
+    for dataset, labelled, unprepared in made.left_out.rows():
+        print_warning(
+            f"{unprepared} of the {labelled} images of {dataset} are left out: the image store lacks their pixels. "
+            f"Run `cxr images {dataset}`, then `cxr split` again."
+        )
+    if changed:
+        print_warning(
+            f"{', '.join(changed)}: not as when the patients of this split were placed, who stay where they are. The "
+            "setting holds for patients who arrive; --start-over places all anew, and wants another training."
+        )
 
 
 def checkpoint(trained: Checkpoint) -> None:

@@ -9,6 +9,7 @@ from cxr_pipeline.cli import show, steps
 from cxr_pipeline.pipeline.split import explain_split
 from cxr_pipeline.settings import Settings
 from cxr_pipeline.split.explain import Explanation
+from cxr_pipeline.split.history import changed_settings
 from cxr_pipeline.storage.lake import Lake
 
 app = typer.Typer()
@@ -27,7 +28,9 @@ def split(
     Patients that have a split keep it. Example: `cxr split --set external=padchest,vindr --set val_fraction=0.05`
     """
     if context.invoked_subcommand is None:
-        show.cohort(steps.split(Settings(), overrides=set_ or [], start_over=start_over))
+        settings, config = Settings(), steps.read_split_config(set_ or [])
+        made = steps.split(settings, config, start_over=start_over)
+        show.cohort(made, changed=changed_settings(Lake(settings.lake_root), config))
 
 
 @app.command("explain")

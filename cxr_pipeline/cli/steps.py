@@ -115,9 +115,8 @@ def store_form(settings: Settings) -> "StoreForm":
     return StoreForm(image_size(settings), settings.store_codec)
 
 
-def split(settings: Settings, *, overrides: list[str], start_over: bool) -> SplitCohort:
+def split(settings: Settings, config: SplitConfig, *, start_over: bool) -> SplitCohort:
     """Merges what is in the lake; sources that were never read count as not used."""
-    config = read_split_config(overrides)
     lake = _lake(settings)
     for name, dataset in DATASETS.items():
         if not lake.table("labels", name).exists():

@@ -39,6 +39,8 @@ def cohort(
     made = write_cohort(installation.lake, settings, start_over=config.start_over)
     if made.moved.height:
         context.log.warning(f"{made.moved.height} patients moved to a stricter split: see the page of this asset")
+    if made.left_out.height:
+        context.log.warning(f"{made.left_out['unprepared'].sum()} labelled images have no pixels in an image store")
     return table_result(
         installation.lake.table(STAGE, "cohort"),
         rows=made.table.height,
@@ -48,6 +50,7 @@ def cohort(
             "moved_now": markdown_table(count_moves(made.moved)),
             "moved_ever": markdown_table(count_moves(made.memory.moves)),
             "settings_for_arrivals_alone": ", ".join(changed_settings(installation.lake, settings)) or "none",
+            "left_out": markdown_table(made.left_out),
             "copies": int(made.table["duplicate_group"].is_not_null().sum()),
             "phantoms": int(made.table["is_phantom"].sum()),
         },

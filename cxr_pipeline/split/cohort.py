@@ -23,6 +23,7 @@ class SplitCohort:
     table: pl.DataFrame  # CohortTable
     memory: Memory
     moved: pl.DataFrame  # MoveTable: those of this time
+    left_out: pl.DataFrame  # `dataset, labelled, unprepared`: sources with labelled images whose pixels nobody prepared
 
     def count_placed(self) -> pl.DataFrame:
         """`dataset, how, patients`: what decided for the patients of the cohort."""
@@ -66,7 +67,10 @@ def build_cohort(
         placement.assignment.select("patient_id", "split"), on="patient_id", maintain_order="left"
     )
     return SplitCohort(
-        table.select(CohortTable.column_names()).sort("image_id"), memory.and_then(placement), placement.moves
+        table.select(CohortTable.column_names()).sort("image_id"),
+        memory.and_then(placement),
+        placement.moves,
+        _count_unprepared(labels, indexes),
     )
 
 
@@ -88,6 +92,16 @@ def _usable_images(labels: pl.DataFrame, index: pl.DataFrame) -> pl.DataFrame:
     stored = index.filter(pl.col("quarantine").is_null()).select("image_id", "shard", "row")
     is_labelled = pl.any_horizontal(pl.col(PATHOLOGIES).is_not_null())
     return labels.filter(is_labelled).join(stored, on="image_id", how="inner", maintain_order="left")
+
+
+def _count_unprepared(labels: Mapping[str, pl.DataFrame], indexes: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """Labelled images that the store of their source knows neither as pixels nor as quarantined."""
+    counts = [
+        (name, table.height, table.join(indexes[name], on="image_id", how="anti").height)
+        for name, table in labels.items()
+    ]
+    schema = {"dataset": pl.String, "labelled": pl.Int64, "unprepared": pl.Int64}
+    return pl.DataFrame(counts, schema=schema, orient="row").filter(pl.col("unprepared") > 0)
 
 
 def _with_copies(images: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:

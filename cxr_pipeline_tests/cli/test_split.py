@@ -6,9 +6,14 @@ from typer.testing import CliRunner
 from cxr_pipeline.cli.main import app
 from cxr_pipeline.cli.steps import read_split_config
 from cxr_pipeline.errors import CxrError, SplitError
+from cxr_pipeline.pipeline.images import index_path
 from cxr_pipeline.pipeline.split import write_cohort
 from cxr_pipeline.split.config import SplitConfig
+from cxr_pipeline.storage.lake import write_table
+from cxr_pipeline.tables.images import StoreIndex
+from cxr_pipeline_tests.images.conftest import picture
 from cxr_pipeline_tests.split.lakes import write_lake, write_pairs
+from cxr_pipeline_tests.split.stores import write_store
 from cxr_pipeline_tests.split.tables import label_rows
 
 run = CliRunner().invoke
@@ -38,6 +43,35 @@ def test_explain_answers_first_and_names_no_other_patient(home: Path):
 def test_explain_of_an_unknown_image_says_why(home: Path):
     with pytest.raises(SplitError, match="nih/99 is not an image of its source"):
         run(app, ["split", "explain", "nih/99"], catch_exceptions=False)
+
+
+@pytest.fixture
+def stored_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installation with NIH's pictures and VinDr's labels alone, whose split exists."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CXR_HOME", str(tmp_path))
+    nih, vindr = label_rows("nih", ["1", "2", "3"], [None] * 3), label_rows("vindr", ["1", "2"], [None] * 2)
+    lake = write_lake(tmp_path / "lake", nih, vindr)
+    write_store(index_path(lake, "nih").parent, nih, [picture(seed) for seed in range(3)])
+    write_table(index_path(lake, "vindr"), StoreIndex.create_empty(), StoreIndex)
+    write_cohort(lake, SplitConfig())
+    return tmp_path
+
+
+def test_a_setting_that_changes_nobody_says_so(stored_home: Path):
+    before = (stored_home / "lake" / "split" / "cohort.parquet").read_bytes()
+    result = run(app, ["split", "--set", "val_fraction=0.3"])
+    assert result.exit_code == 0, result.output
+    assert (stored_home / "lake" / "split" / "cohort.parquet").read_bytes() == before
+    assert "val_fraction: not as when the patients of this split were placed" in " ".join(result.output.split())
+    assert "not as when" not in run(app, ["split"]).output
+    assert "not as when" not in run(app, ["split", "--set", "val_fraction=0.3", "--start-over"]).output
+
+
+def test_labelled_images_without_pixels_are_counted(stored_home: Path):
+    output = " ".join(run(app, ["split"]).output.split())
+    assert "2 of the 2 images of vindr are left out" in output
+    assert "images of nih are left out" not in output
 
 
 def test_settings_are_read_from_the_command_line():

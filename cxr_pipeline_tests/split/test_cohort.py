@@ -25,7 +25,15 @@ def test_sources_are_merged_into_one_valid_table():
 def test_quarantined_and_missing_images_are_left_out():
     nih = label_rows("nih", ["1", "2", "3"], [None] * 3)
     index = index_rows(nih, quarantined=["nih/2_001"]).filter(pl.col("image_id") != "nih/3_002")
-    assert split_labels(nih, indexes=[index]).table["image_id"].to_list() == ["nih/1_000"]
+    made = split_labels(nih, indexes=[index])
+    assert made.table["image_id"].to_list() == ["nih/1_000"]
+    assert made.left_out.rows() == [("nih", 3, 1)]  # what is in quarantine was prepared
+
+
+def test_a_source_without_any_prepared_image_is_named():
+    nih, vindr = label_rows("nih", ["1"], [None]), label_rows("vindr", ["1", "2"], [None] * 2)
+    made = split_labels(nih, vindr, indexes=[index_rows(nih), index_rows(vindr).clear()])
+    assert made.left_out.rows() == [("vindr", 2, 2)]
 
 
 def blank(labels: pl.DataFrame, patient: str) -> pl.DataFrame:
