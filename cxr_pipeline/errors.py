@@ -21,6 +21,10 @@ class TableError(CxrError):
     """A table breaks its declaration in `tables/`, or has not been made yet."""
 
 
+class OriginError(CxrError):
+    """A file was made from something else than what lies there now, or nothing says what it was made from."""
+
+
 class ImageError(CxrError):
     """An image file that cannot be decoded into a usable radiograph; carries the quarantine `reason`."""
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cxr_pipeline.errors import CheckpointError
+from cxr_pipeline.storage.files import file_digest
 from cxr_pipeline.training.config import TrainConfig
 
 
@@ -32,3 +33,15 @@ class CheckpointFacts(BaseModel):
             return cls.model_validate_json(path.read_bytes())
         except ValidationError as error:
             raise CheckpointError(f"{path} is not a checkpoint's configuration: {error}. Train again.") from error
+
+
+def identify(checkpoint: Path, *, cohort_digest: str) -> dict[str, str]:
+    """Whose numbers these are: what every file that is made of this checkpoint and cohort notes as its origin.
+
+    The config counts beside the weights: it holds the temperature and the thresholds.
+    """
+    return {
+        "training/checkpoint": CheckpointFacts.read(checkpoint).weights_sha256,
+        "training/checkpoint/config": file_digest(checkpoint / "config.json"),
+        "split/cohort": cohort_digest,
+    }

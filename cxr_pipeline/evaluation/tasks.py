@@ -13,18 +13,21 @@ from torch import nn
 
 from cxr_pipeline.errors import CheckpointError, JobError
 from cxr_pipeline.evaluation.config import EvaluateConfig
-from cxr_pipeline.evaluation.explain import Pick, pick_images, showable, write_explanations
+from cxr_pipeline.evaluation.explain import INDEX, Pick, pick_images, showable, write_explanations
+from cxr_pipeline.evaluation.facts import identify
 from cxr_pipeline.evaluation.gradcam import heatmaps
 from cxr_pipeline.evaluation.predict import network_input, predict, prediction_table
 from cxr_pipeline.evaluation.scored import ScoredImages
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.storage.files import file_digest, write_atomically
+from cxr_pipeline.storage.origins import write_origin
 from cxr_pipeline.training.checkpoint.files import CheckpointConfig, load_checkpoint
 from cxr_pipeline.training.data.batches import Cohort, CohortImages, Loader, read_cohort
 from cxr_pipeline.training.network.device import choose_device
 from cxr_pipeline.training.run.program import JobInputs, Report
 
 EXPLAINED_SPLIT = "test"
+PREDICTIONS, EXPLANATIONS = "predictions.parquet", "explanations"  # what the tasks leave in the job folder
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,9 @@ def run_task(job: Path, config: EvaluateConfig, inputs: JobInputs, report: Repor
     network, checkpoint = load_checkpoint(inputs.checkpoint, device=device)
     _check_labels(checkpoint, inputs.checkpoint)
     task = Task(config, network, checkpoint, device, inputs.images, report)
-    result = (_predict if config.task == "predict" else _explain)(task, cohort, job)
+    work, made = (_predict, PREDICTIONS) if config.task == "predict" else (_explain, f"{EXPLANATIONS}/{INDEX}")
+    result = work(task, cohort, job)
+    write_origin(job / made, identify(inputs.checkpoint, cohort_digest=inputs.cohort_digest))
     origin = {"weights_sha256": checkpoint.weights_sha256, "cohort_digest": inputs.cohort_digest}
     return {"task": config.task} | result | origin
 
@@ -68,7 +73,7 @@ def _predict(task: Task, cohort: Cohort, job: Path) -> dict[str, Any]:
     if not len(chosen):
         raise JobError(f"The cohort has no image in {', '.join(task.config.splits)}: expected some. Choose others.")
     table = prediction_table(chosen, _probabilities(task, chosen))
-    path = job / "predictions.parquet"
+    path = job / PREDICTIONS
     write_atomically(path, lambda temporary: pq.write_table(table, temporary))
     counts = {split: int((chosen.splits == split).sum()) for split in task.config.splits}
     return {"images": len(chosen), "splits": counts, "predictions_sha256": file_digest(path)}
@@ -81,7 +86,7 @@ def _explain(task: Task, cohort: Cohort, job: Path) -> dict[str, Any]:
     scored = ScoredImages(chosen, _probabilities(task, chosen))
     picks = pick_images(scored, task.checkpoint.thresholds, per_class=task.config.per_class)
     pixels = _picked_pixels(task, scored, picks)
-    write_explanations(job / "explanations", scored, picks, pixels, _picked_heat(task, picks, pixels))
+    write_explanations(job / EXPLANATIONS, scored, picks, pixels, _picked_heat(task, picks, pixels))
     task.report({"event": "explained", "pictures": len(picks)})
     return {"images": len(chosen), "withheld": len(test) - len(chosen), "pictures": len(picks)}
 

@@ -8,24 +8,30 @@ import polars as pl
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.launch.job import Job
 from cxr_pipeline.pipeline.jobs import Launch, OnEvent, ignore_event, prepare_stage_job, track_job
-from cxr_pipeline.pipeline.training import current_checkpoint
-from cxr_pipeline.storage.files import mirror_folder
+from cxr_pipeline.pipeline.training import Checkpoint, evaluated_checkpoint
+from cxr_pipeline.storage.files import file_digest, mirror_folder
 from cxr_pipeline.storage.lake import Lake, read_table, write_table
+from cxr_pipeline.storage.origins import check_origin, digest_or_absent, write_origin
 from cxr_pipeline.tables.evaluation import MetricTable, PredictionTable
 from cxr_pipeline.tracking import TrackedRun, Tracker
 
 if TYPE_CHECKING:
     from cxr_pipeline.evaluation.config import EvaluateConfig
+    from cxr_pipeline.evaluation.report import ReportInputs
 
 
 def write_predictions(lake: Lake, *, launch: Launch) -> pl.DataFrame:
     """`evaluation/predictions`: probabilities of the current checkpoint for validation and test."""
     from cxr_pipeline.evaluation.config import EvaluateConfig
 
-    job = _evaluation_job(lake, EvaluateConfig(task="predict"))
+    checkpoint, identity = evaluated_checkpoint(lake)
+    job = _evaluation_job(lake, checkpoint, EvaluateConfig(task="predict"))
     launch(job, ignore_event)
-    predictions = pl.read_parquet(job.folder / "predictions.parquet")
-    return write_table(lake.table("evaluation", "predictions"), predictions, PredictionTable)
+    made, path = job.folder / "predictions.parquet", lake.table("evaluation", "predictions")
+    check_origin(made, identity, remedy=_remedy("predictions"))
+    table = write_table(path, pl.read_parquet(made), PredictionTable)
+    write_origin(path, identity)
+    return table
 
 
 def write_metrics(lake: Lake, *, samples: int = 1000) -> pl.DataFrame:
@@ -33,10 +39,14 @@ def write_metrics(lake: Lake, *, samples: int = 1000) -> pl.DataFrame:
     from cxr_pipeline.evaluation.metrics import metric_rows
     from cxr_pipeline.evaluation.scored import read_scored
 
-    thresholds = current_checkpoint(lake).config()["thresholds"]
-    scored = read_scored(lake.table("split", "cohort"), lake.table("evaluation", "predictions"))
-    rows = metric_rows(scored, thresholds, samples=samples)
-    return write_table(lake.table("evaluation", "metrics"), pl.DataFrame(rows, infer_schema_length=None), MetricTable)
+    checkpoint, identity = evaluated_checkpoint(lake)
+    predictions, path = lake.table("evaluation", "predictions"), lake.table("evaluation", "metrics")
+    scored = read_scored(lake.table("split", "cohort"), predictions)
+    check_origin(predictions, identity, remedy=_remedy("predictions"))
+    rows = metric_rows(scored, checkpoint.config()["thresholds"], samples=samples)
+    table = write_table(path, pl.DataFrame(rows, infer_schema_length=None), MetricTable)
+    write_origin(path, identity | {"evaluation/predictions": file_digest(predictions)})
+    return table
 
 
 def headline_metrics(metrics: pl.DataFrame) -> pl.DataFrame:
@@ -50,18 +60,24 @@ def write_explanations(lake: Lake, *, launch: Launch) -> Path:
     from cxr_pipeline.evaluation.config import EvaluateConfig
 
     shown = [dataset.name for dataset in DATASETS.values() if dataset.redistribution]
-    job = _evaluation_job(lake, EvaluateConfig(task="explain", show_sources=shown))
+    checkpoint, identity = evaluated_checkpoint(lake)
+    job = _evaluation_job(lake, checkpoint, EvaluateConfig(task="explain", show_sources=shown))
     launch(job, ignore_event)
-    folder = lake.folder("evaluation", "explanations")
-    mirror_folder(job.folder / "explanations", folder)
+    made, folder = job.folder / "explanations", lake.folder("evaluation", "explanations")
+    check_origin(made / "explanations.json", identity, remedy=_remedy("explanations"))
+    mirror_folder(made, folder)
     return folder
 
 
 def write_report(lake: Lake, *, tracker: Tracker) -> tuple[Path, TrackedRun]:
-    """`evaluation/report`: the page and its Markdown twin, also put with the final metrics into the MLflow run."""
+    """`evaluation/report`: the page and its Markdown twin, also put with the final metrics into the MLflow run.
+
+    Raises OriginError when predictions, metrics or pictures are another checkpoint's, or of another cohort: nothing is
+    written or logged then.
+    """
     from cxr_pipeline.evaluation import report
 
-    checkpoint = current_checkpoint(lake)
+    checkpoint, identity = evaluated_checkpoint(lake)
     folder = lake.folder("evaluation", "report")
     inputs = report.ReportInputs(
         cohort=lake.table("split", "cohort"),
@@ -71,17 +87,36 @@ def write_report(lake: Lake, *, tracker: Tracker) -> tuple[Path, TrackedRun]:
         events=checkpoint.job.events,
         explanations=lake.folder("evaluation", "explanations"),
     )
+    origin = _check_inputs(inputs, identity)
     report.write_report(inputs, folder)
+    write_origin(folder / "report.html", origin)
     run = track_job(checkpoint.job, tracker, _launch_nothing, parameters=checkpoint.config()["train"], tags={})
     run.log_metrics(_metric_names(read_table(inputs.metrics, MetricTable)))
     run.log_folder(folder, "report")
     return folder, run
 
 
-def _evaluation_job(lake: Lake, config: "EvaluateConfig") -> Job:
-    """The job of one evaluation task over the current checkpoint."""
-    checkpoint = current_checkpoint(lake).folder
-    return prepare_stage_job(lake, "evaluation", config=config.model_dump(mode="json"), checkpoint=checkpoint)
+def _evaluation_job(lake: Lake, checkpoint: Checkpoint, config: "EvaluateConfig") -> Job:
+    """The job of one evaluation task over a checkpoint."""
+    return prepare_stage_job(lake, "evaluation", config=config.model_dump(mode="json"), checkpoint=checkpoint.folder)
+
+
+def _check_inputs(inputs: "ReportInputs", identity: dict[str, str]) -> dict[str, str]:
+    """What a report of these inputs is made from; raises OriginError unless all are of this checkpoint and cohort."""
+    read_table(inputs.predictions, PredictionTable)
+    read_table(inputs.metrics, MetricTable)
+    scored = identity | {"evaluation/predictions": file_digest(inputs.predictions)}
+    check_origin(inputs.predictions, identity, remedy=_remedy("predictions"))
+    check_origin(inputs.metrics, scored, remedy=_remedy("metrics"))
+    pictures = inputs.explanations / "explanations.json"
+    if pictures.is_file():
+        check_origin(pictures, identity, remedy=_remedy("explanations"))
+    tables = {"evaluation/metrics": file_digest(inputs.metrics), "evaluation/explanations": digest_or_absent(pictures)}
+    return scored | tables
+
+
+def _remedy(asset: str) -> str:
+    return f"materialize evaluation/{asset} (or run `cxr evaluate`)"
 
 
 def _metric_names(metrics: pl.DataFrame) -> dict[str, float]:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cxr_pipeline.errors import CheckpointError
+from cxr_pipeline.errors import CheckpointError, OriginError
 from cxr_pipeline.launch.job import Job
 from cxr_pipeline.pipeline.jobs import Launch, prepare_stage_job, track_job
 from cxr_pipeline.storage.files import write_json
 from cxr_pipeline.storage.lake import Lake
+from cxr_pipeline.storage.origins import digest_or_absent
 from cxr_pipeline.tracking import TrackedRun, Tracker
 
 if TYPE_CHECKING:
@@ -54,4 +55,34 @@ def current_checkpoint(lake: Lake) -> Checkpoint:
     if not pointer.is_file():
         raise CheckpointError(f"No {pointer}: materialize training/checkpoint, or run `cxr train`, first.")
     summary = json.loads(pointer.read_text())
-    return Checkpoint(Job(lake.folder("training", "jobs") / summary["job"], "cxr_pipeline.training"), summary)
+    checkpoint = Checkpoint(Job(lake.folder("training", "jobs") / summary["job"], "cxr_pipeline.training"), summary)
+    if not (checkpoint.folder / "config.json").is_file():
+        raise CheckpointError(
+            f"{pointer} names {checkpoint.folder}, where no checkpoint is any more: `cxr train` again."
+        )
+    found, named = checkpoint.config()["weights_sha256"], summary["weights_sha256"]
+    if found != named:
+        raise CheckpointError(
+            f"{checkpoint.folder} holds the weights {found[:12]}, expected {named[:12]}, which {pointer} names: the "
+            "folder was filled anew. Run `cxr train` again; it repeats nothing that is done."
+        )
+    return checkpoint
+
+
+def evaluated_checkpoint(lake: Lake) -> tuple[Checkpoint, dict[str, str]]:
+    """The current checkpoint and its identity, which all of `evaluation/` notes as its origin.
+
+    Raises OriginError when the cohort is not the one it was trained on any more: images of its training may be among
+    those that would be measured.
+    """
+    from cxr_pipeline.evaluation.facts import identify
+
+    checkpoint, cohort = current_checkpoint(lake), digest_or_absent(lake.table("split", "cohort"))
+    trained_on = checkpoint.config()["cohort_digest"]
+    if trained_on != cohort:
+        raise OriginError(
+            f"The checkpoint {checkpoint.folder} was trained on the cohort {trained_on[:12]}, expected {cohort[:12]}, "
+            "which lies in split/cohort now: images that it was trained on may be among those to measure. Train again "
+            "on this cohort (`cxr train`, or materialize training/checkpoint) first."
+        )
+    return checkpoint, identify(checkpoint.folder, cohort_digest=cohort)

@@ -100,7 +100,8 @@ def test_where_nothing_may_be_shown_there_are_no_pictures(world, tmp_path):
     (job / "inputs.json").write_text(inputs.model_dump_json())
     assert main([str(job)]) == 0
     assert result_of(job)["pictures"] == 0
-    assert [path.name for path in (job / "explanations").iterdir()] == ["explanations.json"]
+    written = sorted(path.name for path in (job / "explanations").iterdir())
+    assert written == ["explanations.json", "explanations.origin.json"]
 
 
 def test_a_job_without_a_checkpoint_is_told_so(world, tmp_path, capsys):
