@@ -1,6 +1,6 @@
 """What the pipeline needs to know about a source, and nothing else. No labels, no policy."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -8,7 +8,11 @@ from typing import Literal
 
 import polars as pl
 
+from cxr_pipeline.pathologies import POSITIVE
+
 Reader = Callable[[Path], pl.LazyFrame]
+
+NO_LABELS = "(no labels)"  # the word of a source that labelled everything but this image
 
 _SELDOM_STATED = {"labelled_by": pl.String, "birth_year": pl.Int16}
 
@@ -98,6 +102,15 @@ class Dataset:
     def root_variable(self) -> str:
         """The environment variable that names this source's folder."""
         return f"CXR_{self.name.upper()}_ROOT"
+
+
+def mark_silent(findings: Sequence[str]) -> pl.Expr:
+    """The Int8 column NO_LABELS beside one column per finding: 1 in a row where none is filled, else null.
+
+    Such a row was never labelled: that it names no finding tells nothing of the image.
+    """
+    is_silent = pl.all_horizontal(pl.col(findings).is_null())
+    return pl.when(is_silent).then(pl.lit(POSITIVE, pl.Int8)).alias(NO_LABELS)
 
 
 def _read_complete(read: Reader, columns: tuple[str, ...], root: Path) -> pl.LazyFrame:

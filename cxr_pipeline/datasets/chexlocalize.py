@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cxr_pipeline.datasets.base import Dataset, Layout, Metadata
+from cxr_pipeline.datasets.base import NO_LABELS, Dataset, Layout, Metadata
 from cxr_pipeline.datasets.chexpert_paths import read_ids
 from cxr_pipeline.datasets.files.folders import find_file
 from cxr_pipeline.datasets.files.strict_csv import Codes, read_csv
@@ -83,7 +83,8 @@ def _find_table(root: Path) -> Path | None:
 
 def _read_table(path: Path, released: pl.LazyFrame) -> pl.LazyFrame:
     """The rows of the test set, in the columns of the others."""
-    schema, words = released.collect_schema(), _words(released)
+    schema = released.collect_schema()
+    words = [word for word in _words(released) if word != NO_LABELS]  # no cell of this file may be blank
     rows = read_csv(path, ["Path", *words], codes=dict.fromkeys(words, _VALUES))
     keys = rows["Path"].str.replace(r"^[^/]*/test/", "test/")  # where the zip's name comes first
     stated = rows.select(words).with_columns(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cxr_pipeline.datasets.base import Dataset, Display, Layout, Metadata
+from cxr_pipeline.datasets.base import NO_LABELS, Dataset, Display, Layout, Metadata, mark_silent
 from cxr_pipeline.datasets.chexlocalize import with_test_set
 from cxr_pipeline.datasets.chexpert_paths import read_ids
 from cxr_pipeline.datasets.files.folders import find_file, index_files, require_file, walk_files
@@ -73,12 +73,13 @@ def find_metadata(root: Path) -> Metadata:
 
 def read_images(root: Path) -> pl.LazyFrame:
     """One row per image, training set first, as `Dataset.read_images` says."""
-    return read_wide(root).drop(_FINDINGS)
+    return read_wide(root).drop(*_FINDINGS, NO_LABELS)
 
 
 def read_findings(root: Path) -> pl.LazyFrame:
-    """One row per filled cell; a blank cell states nothing."""
-    cells = read_wide(root).unpivot(index="image_id", on=_FINDINGS, variable_name="finding").drop_nulls("value")
+    """One row per filled cell; a blank cell states nothing, and a row of blanks that there are no labels."""
+    words = [*_FINDINGS, NO_LABELS]
+    cells = read_wide(root).unpivot(index="image_id", on=words, variable_name="finding").drop_nulls("value")
     return cells.with_columns(reader=pl.lit(""))
 
 
@@ -129,7 +130,7 @@ def _read_part(path: Path) -> pl.DataFrame:
         sex="Sex",
         official_split=pl.when(is_train).then(pl.lit("train", _SPLIT)).otherwise(pl.lit("val", _SPLIT)),
     )
-    return pl.concat([ids, stated, rows.select(_FINDINGS)], how="horizontal")
+    return pl.concat([ids, stated, rows.select(*_FINDINGS, mark_silent(_FINDINGS))], how="horizontal")
 
 
 def _strip_zip_name(paths: pl.Series) -> pl.Series:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from cxr_pipeline.datasets.base import mark_silent
 from cxr_pipeline.datasets.files.strict_csv import read_csv, require_match
 from cxr_pipeline.errors import SourceFormatError
 from cxr_pipeline.pathologies import NEGATIVE, POSITIVE, UNCERTAIN
@@ -28,7 +29,6 @@ FINDINGS = (
     "Pneumothorax",
     "Support Devices",
 )
-NO_LABELS = "(no labels)"
 # The seven of CXR-LT's 26 (2023) or 40 (2024) that speak of a class for which the text labeler has no column. The
 # others are not read, so that no word of CXR-LT can override one of the release.
 CXR_LT_FINDINGS = ("Emphysema", "Fibrosis", "Hernia", "Infiltration", "Mass", "Nodule", "Pleural Thickening")
@@ -49,10 +49,7 @@ def label_studies(study_ids: pl.Series, labeler: Path, experts: Path | None) -> 
         corrected = _read_studies(experts, reader="expert")
         read = pl.concat([read.join(corrected, on="study_id", how="anti"), corrected])
     labels = _align(study_ids, read)
-    is_silent = pl.all_horizontal(pl.col(FINDINGS).is_null())
-    return labels.with_columns(
-        pl.col("reader").fill_null(""), pl.when(is_silent).then(pl.lit(POSITIVE, pl.Int8)).alias(NO_LABELS)
-    )
+    return labels.with_columns(pl.col("reader").fill_null(""), mark_silent(FINDINGS))
 
 
 def label_images(dicom_ids: pl.Series, parts: Sequence[Path]) -> pl.DataFrame:

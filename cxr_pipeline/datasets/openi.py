@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cxr_pipeline.datasets.base import Dataset, Display, Layout, Metadata
+from cxr_pipeline.datasets.base import NO_LABELS, Dataset, Display, Layout, Metadata
 from cxr_pipeline.datasets.files.folders import find_file, index_files, require_file, walk_files
 from cxr_pipeline.datasets.openi_release import (
     PROJECTIONS,
@@ -50,7 +50,6 @@ COMPOUNDS = frozenset(
 )
 """Head and qualifier that only together name what was seen. Other qualifiers say where, how much, since when."""
 
-NO_LABELS = "(no labels)"
 _XML_FOLDERS = ("ecgen-radiology", "NLMCXR_reports/ecgen-radiology", ".")
 _PACKED = "NLMCXR_reports.tgz"
 _SPELLED = frozenset(compound.lower() for compound in COMPOUNDS)

@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 from cxr_pipeline.datasets import DATASETS
+from cxr_pipeline.datasets.base import NO_LABELS
 from cxr_pipeline.errors import TableError
 from cxr_pipeline.labels.mapping import Meaning, check_mapping, interpret, read_mapping, term
 from cxr_pipeline.pathologies import PATHOLOGIES
@@ -32,7 +33,7 @@ def test_nih_maps_its_fourteen_terms_by_name_and_no_finding_outside():
 
 def test_chexpert_has_a_row_for_every_column_and_observes_seven_classes():
     mapping = read_mapping("chexpert")
-    assert set(mapping["finding"]) == set(CHEXPERT_FINDINGS.split(","))
+    assert set(mapping["finding"]) == {*CHEXPERT_FINDINGS.split(","), NO_LABELS}
     direct = mapping.filter(pl.col("rule") == "direct").select("finding", "pathology")
     assert dict(direct.rows()) == {
         "Atelectasis": "Atelectasis",

@@ -41,3 +41,9 @@ def test_chexpert_no_finding_denies_what_is_blank(tmp_path):
     assert cell(result, "Pneumothorax") == (0, "explicit")
     assert cell(result, "Edema") == (0, "parent")
     assert cell(result, "Emphysema") == (None, "unobserved")
+
+
+def test_chexpert_row_of_blanks_is_unknown_as_in_mimic(tmp_path):
+    result = label_table(DATASETS["chexpert"], write_chexpert(tmp_path, [chexpert_row()], valid=None))
+    assert {cell(result, name) for name in PATHOLOGIES} == {(None, "unobserved")}
+    assert result.unmapped.is_empty()
