@@ -23,7 +23,7 @@ from PIL import Image
 from pydicom.encaps import get_frame
 from pydicom.pixels import apply_modality_lut, apply_voi_lut
 
-from cxr_pipeline.images.decode.dicom.display import GREY_WINDOW
+from cxr_pipeline.images.decode.exposure import GREY_WINDOW
 from cxr_pipeline.images.decode.pixels import Radiograph, read_radiograph
 
 SIZE = 384

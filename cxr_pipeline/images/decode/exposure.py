@@ -14,6 +14,9 @@ MAX_SOURCE_PIXELS = 100_000_000  # detectors give at most ~20 million; a 379 KiB
 MIN_SOURCE_SIDE = 32
 MAX_ASPECT = 3.0  # chest radiographs lie between 0.5 and 2
 
+GREY_WINDOW = (0.5, 99.5)  # percentiles: leaves out burned-in markers and dead pixels
+MIN_SHARE = 8 / 256  # of the way from black to white: what spreads less is no picture
+
 WHOLE_BYTE = (0.0, 255.0)  # the window of 8-bit values that stay as published
 
 
@@ -41,6 +44,7 @@ class Exposure:
     photometric: str  # MONOCHROME1, MONOCHROME2, RGB, PALETTE, YCBCR, CMYK or YCCK
     mode: str  # "L8", "RGBA8", "DICOM12-MONOCHROME1": as in `StoreIndex.source_mode`
     window: tuple[float, float] | None = None  # these values and those beyond are black and white; None: percentiles
+    is_window_stated: bool = False  # by a DICOM header, which may be that of another picture
     is_inverted: bool = False  # low values are white
     pixel_aspect: float = 1.0  # height of a pixel / its width
 
@@ -58,6 +62,15 @@ def check_shape(height: int, width: int, *, pixel_aspect: float = 1.0) -> None:
     sides = height * pixel_aspect, width
     if max(sides) > MAX_ASPECT * min(sides):
         raise ImageError("absurd_aspect", f"{found}, expected sides of at most 1 : {MAX_ASPECT:g}. Replace it.")
+
+
+def is_beside(shown: npt.NDArray[Any], *, white: float) -> bool:
+    """Whether a stated window lies beside the values: nearly all of what is `shown`, 0 to `white`, is at one end.
+
+    Such a window is from another picture or in another unit, and says nothing of this one.
+    """
+    few, margin = GREY_WINDOW[0] / 100, white * MIN_SHARE
+    return bool((shown > margin).mean() <= few or (shown < white - margin).mean() <= few)
 
 
 def check_decoded(plane: Plane, height: int, width: int) -> Plane:

@@ -14,15 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from cxr_pipeline.errors import ImageError
-from cxr_pipeline.images.decode.dicom.display import GREY_WINDOW
 from cxr_pipeline.images.decode.dicom.files import decode_dicom, is_dicom
-from cxr_pipeline.images.decode.exposure import WHOLE_BYTE, Exposure, Plane
+from cxr_pipeline.images.decode.exposure import GREY_WINDOW, MIN_SHARE, WHOLE_BYTE, Exposure, Plane, is_beside
 from cxr_pipeline.images.decode.jpeg import decode_jpeg, is_jpeg
 from cxr_pipeline.images.decode.letterbox import Letterbox, letterbox
 from cxr_pipeline.images.decode.png import decode_png, is_png
 from cxr_pipeline.images.decode.resize import Box, resize
 
-PIXEL_RULES = 3  # version of everything here and below that decides a pixel: raise it, and every store is made anew
+PIXEL_RULES = 4  # version of everything here and below that decides a pixel: raise it, and every store is made anew
 
 MAX_FILE_BYTES = 512 * 2**20
 MIN_GREY_RANGE = 8  # grey levels between the percentiles of GREY_WINDOW
@@ -146,20 +145,25 @@ def _box(plane: Plane, kept: Part) -> Box:
 
 def _show(exposure: Exposure, values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """`values` as grey levels, once windowed and once inverted; raises ImageError `blank` where they hold nothing."""
-    window = exposure.window or _percentiles(values)
-    black, white = reversed(window) if exposure.is_inverted else window
-    if (black, white) == WHOLE_BYTE and values.dtype == np.uint8:
-        grey = values
-    else:
-        scaled = (values.astype(np.float32) - np.float32(black)) * np.float32(255 / (white - black))
-        grey = np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
+    grey = _scale(exposure, values, exposure.window or _percentiles(values, least=MIN_GREY_RANGE))
+    if exposure.is_window_stated and is_beside(grey, white=255):
+        grey = _scale(exposure, values, _percentiles(values, least=MIN_SHARE * 2**exposure.bit_depth))
     _check_range(grey)
     return grey
 
 
-def _percentiles(values: npt.NDArray[Any]) -> tuple[float, float]:
+def _scale(exposure: Exposure, values: npt.NDArray[Any], window: tuple[float, float]) -> npt.NDArray[np.uint8]:
+    black, white = reversed(window) if exposure.is_inverted else window
+    if (black, white) == WHOLE_BYTE and values.dtype == np.uint8:
+        return values
+    scaled = (values.astype(np.float32) - np.float32(black)) * np.float32(255 / (white - black))
+    return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
+
+
+def _percentiles(values: npt.NDArray[Any], *, least: float) -> tuple[float, float]:
+    """Where black and white lie that no file names; `least` values between them make a picture."""
     low, high = np.percentile(values, GREY_WINDOW)
-    if high - low < MIN_GREY_RANGE:
+    if high - low < least:
         raise ImageError("blank", f"99 % of the pixels lie within {high - low:.1f} values. Replace the image.")
     return float(low), float(high)
 

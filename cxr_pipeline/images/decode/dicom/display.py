@@ -2,7 +2,7 @@
 
 The order is rescale -> window -> invert, once. The first VOI LUT counts, else the first window: further ones are other
 views of the same exposure (lung, bone), and the standard leaves the choice to the reader. Where the file has neither,
-8-bit values are shown as they are and others between percentiles.
+or what it has lies beside all values of the picture, 8-bit values are shown as they are and others between percentiles.
 """
 
 import math
@@ -13,9 +13,8 @@ import numpy.typing as npt
 import pydicom
 
 from cxr_pipeline.errors import ImageError
-from cxr_pipeline.images.decode.exposure import WHOLE_BYTE, Plane
-
-GREY_WINDOW = (0.5, 99.5)  # percentiles: leaves out burned-in markers and dead pixels
+from cxr_pipeline.images.decode.dicom.luts import read_lut
+from cxr_pipeline.images.decode.exposure import GREY_WINDOW, MIN_SHARE, WHOLE_BYTE, Plane, is_beside
 
 _SAMPLED_SIDE = 512  # pixels of each side that percentiles are taken from, at least
 _WHITE = 65535
@@ -27,16 +26,19 @@ class Shown(NamedTuple):
     plane: Plane
     window: tuple[float, float] | None
     is_inverted: bool
+    is_window_stated: bool = False
 
 
 def is_linear(header: pydicom.Dataset) -> bool:
-    """Whether a window on a straight line decides, not a table or a sigmoid.
+    """Whether a window on a straight line decides, not a table, a threshold or a sigmoid.
 
     Then averaging before or after it gives the same greys, but for values that the window cuts off: there, averaging
     first is nearer to what a smaller detector would have seen.
     """
-    is_table = header.get("ModalityLUTSequence") or header.get("VOILUTSequence")
-    return not is_table and _function(header) != "SIGMOID"
+    if header.get("ModalityLUTSequence") or header.get("VOILUTSequence"):
+        return False
+    window = _window(header)
+    return window is None or (_function(header) != "SIGMOID" and window[0] < window[1])
 
 
 def has_padding(header: pydicom.Dataset, values: npt.NDArray[Any]) -> bool:
@@ -55,8 +57,8 @@ def show_linear(header: pydicom.Dataset, plane: Plane) -> Shown:
     is_inverted = header.PhotometricInterpretation == "MONOCHROME1"
     if window:
         black, white = ((edge - intercept) / slope for edge in window)
-        return Shown(plane, (black, white), is_inverted)
-    return Shown(plane, WHOLE_BYTE if _is_plain(header, plane.values) else None, is_inverted != (slope < 0))
+        return Shown(plane, (black, white), is_inverted, is_window_stated=True)
+    return Shown(plane, WHOLE_BYTE if _is_plain(header) else None, is_inverted != (slope < 0))
 
 
 def show(header: pydicom.Dataset, plane: Plane) -> Shown:
@@ -64,9 +66,11 @@ def show(header: pydicom.Dataset, plane: Plane) -> Shown:
     stored = _stored_range(plane.values)
     is_padding = _is_within(stored, _padding(header))
     index = plane.values.view(f"u{plane.values.dtype.itemsize}")
-    values, window = _through_luts(header, stored)
-    low, high = window or _default_window(header, plane.values, values, is_padding)
-    share = np.clip((values - low) / (high - low), 0, 1)
+    sample = _sample(index, is_padding)
+    values = _through_modality(header, stored)
+    share = _through_voi(header, values)
+    if share is None or is_beside(share[sample], white=1):
+        share = _by_default(header, values, sample, is_stated=share is not None)
     if header.PhotometricInterpretation == "MONOCHROME1":
         share = 1 - share
     table = np.rint(np.where(is_padding, 0, share) * _WHITE).astype(np.uint16)
@@ -84,39 +88,55 @@ def _is_within(stored: npt.NDArray[Any], limits: tuple[float, float] | None) -> 
     return (stored >= low) & (stored <= high)
 
 
-def _through_luts(
-    header: pydicom.Dataset, stored: npt.NDArray[Any]
-) -> tuple[npt.NDArray[Any], tuple[float, float] | None]:
-    """The values after whatever table the file has, and what of them is black and white; None where it says nothing."""
+def _sample(index: npt.NDArray[Any], is_padding: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+    """Some of the pixels that are not padding, as places in a table of all stored values."""
+    step = max(1, min(index.shape) // _SAMPLED_SIDE)
+    sample = index[::step, ::step]
+    sample = sample[~is_padding[sample]]
+    if not sample.size:
+        raise ImageError("blank", "All pixels of the DICOM file are padding. Replace the image.")
+    return sample
+
+
+def _through_modality(header: pydicom.Dataset, stored: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The values in the unit that windows are in, float64."""
     if header.get("ModalityLUTSequence"):
-        values: npt.NDArray[Any] = _look_up(header, stored, header.ModalityLUTSequence[0])[0].astype(np.float64)
-    else:
-        slope, intercept = _rescale(header)
-        values = stored * slope + intercept
+        item = header.ModalityLUTSequence[0]
+        lut = read_lut(header, item.get("LUTDescriptor"), item.get("LUTData"), limits=_stored_limits(header))
+        return lut.look_up(stored).astype(np.float64)
+    slope, intercept = _rescale(header)
+    return stored * slope + intercept
+
+
+def _through_voi(header: pydicom.Dataset, values: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
+    """What share of white each value is shown as, 0..1; None where the file says nothing."""
     if header.get("VOILUTSequence"):
-        return _look_up(header, np.rint(values), header.VOILUTSequence[0])
+        item = header.VOILUTSequence[0]
+        lut = read_lut(header, item.get("LUTDescriptor"), item.get("LUTData"), limits=_voi_limits(header, values))
+        return np.minimum(lut.look_up(values) / lut.top, 1)
     window = _window(header)
-    if window and _function(header) == "SIGMOID":  # C.11.2.1.3.1
-        centre, width = (window[0] + window[1]) / 2, window[1] - window[0]
-        return 1 / (1 + np.exp(-4 * np.clip((values - centre) / width, -100, 100))), (0.0, 1.0)
-    return values, window
+    if window is None:
+        return None
+    black, white = window
+    if black == white:
+        return (values > black).astype(np.float64)
+    if _function(header) == "SIGMOID":  # C.11.2.1.3.1
+        return 1 / (1 + np.exp(-4 * np.clip((values - (black + white) / 2) / (white - black), -100, 100)))
+    return np.clip((values - black) / (white - black), 0, 1)
 
 
-def _look_up(
-    header: pydicom.Dataset, values: npt.NDArray[Any], item: pydicom.Dataset
-) -> tuple[npt.NDArray[np.uint16], tuple[float, float]]:
-    """`values` through one LUT, and the nominal range of its entries; values beyond its ends get the entry there.
+def _stored_limits(header: pydicom.Dataset) -> tuple[float, float]:
+    below = 2 ** (header.BitsStored - 1) if header.PixelRepresentation else 0
+    return -below, 2**header.BitsStored - 1 - below
 
-    pydicom's `apply_voi` is not used: it cuts the index to 8 bits where the entries have 8.
-    """
-    entries, first, bits = (int(number) for number in item.LUTDescriptor)
-    table = item.LUTData
-    if isinstance(table, bytes):
-        order = "<" if header.file_meta.TransferSyntaxUID.is_little_endian else ">"
-        table = np.frombuffer(table, f"{order}u2" if len(table) >= 2 * (entries or 2**16) else "u1")
-    table = np.asarray(table, dtype=np.uint16)[: entries or 2**16]
-    index = np.clip(values.astype(np.int64) - first, 0, len(table) - 1)
-    return table[index], (0.0, float(2**bits - 1))
+
+def _voi_limits(header: pydicom.Dataset, values: npt.NDArray[Any]) -> tuple[float, float]:
+    """The values that a VOI LUT may meet: entries of a modality LUT, or what rescaling makes of the stored bits."""
+    if header.get("ModalityLUTSequence"):
+        return 0, float(values.max())
+    slope, intercept = _rescale(header)
+    low, high = sorted(edge * slope + intercept for edge in _stored_limits(header))
+    return low, high
 
 
 def _rescale(header: pydicom.Dataset) -> tuple[float, float]:
@@ -124,11 +144,13 @@ def _rescale(header: pydicom.Dataset) -> tuple[float, float]:
 
 
 def _window(header: pydicom.Dataset) -> tuple[float, float] | None:
-    """The first window's ends, in the unit after rescale; None where there is none that leaves greys."""
+    """The first window's ends, in the unit after rescale; None where it has no width, equal where it is a threshold."""
     centre, width = _number(header, "WindowCenter"), _number(header, "WindowWidth")
-    if centre is None or width is None or width <= 1:
+    if centre is None or width is None or width <= 0:
         return None
-    if _function(header) == "LINEAR":  # C.11.2.1.2.1: counts whole values; LINEAR_EXACT and SIGMOID do not
+    # C.11.2.1.2.1: counts whole values; LINEAR_EXACT and SIGMOID do not. LINEAR below 1 is not defined: who writes it
+    # has small units and means LINEAR_EXACT, as fo-dicom reads it (its pull request 1951).
+    if _function(header) == "LINEAR" and width >= 1:
         centre, width = centre - 0.5, width - 1
     return centre - width / 2, centre + width / 2
 
@@ -142,29 +164,35 @@ def _padding(header: pydicom.Dataset) -> tuple[float, float] | None:
     value, limit = _number(header, "PixelPaddingValue"), _number(header, "PixelPaddingRangeLimit")
     if value is None:
         return None
-    return min(value, value if limit is None else limit), max(value, value if limit is None else limit)
+    ends = [_as_stored(header, int(end)) for end in (value, value if limit is None else limit)]
+    return min(ends), max(ends)
 
 
-def _is_plain(header: pydicom.Dataset, values: npt.NDArray[Any]) -> bool:
-    return bool(values.dtype == np.uint8 and header.BitsStored == 8)
+def _as_stored(header: pydicom.Dataset, number: int) -> int:
+    """A number written as if unsigned for signed pixels, or the other way round: the bits count."""
+    low, high = _stored_limits(header)
+    same_bits = (number, number - 2**16, number + 2**16, number - 2**header.BitsStored)
+    return next((one for one in same_bits if low <= one <= high), number)
 
 
-def _default_window(
-    header: pydicom.Dataset,
-    stored: npt.NDArray[Any],
-    values: npt.NDArray[Any],
-    is_padding: npt.NDArray[np.bool_],
-) -> tuple[float, float]:
-    """Percentiles of what is not padding; `values` and `is_padding` are by stored value."""
-    if _is_plain(header, stored) and not header.get("ModalityLUTSequence"):
-        return float(values.min()), float(values.max())
-    step = max(1, min(stored.shape) // _SAMPLED_SIDE)
-    sample = stored.view(f"u{stored.dtype.itemsize}")[::step, ::step]
-    shown = values[sample[~is_padding[sample]]]
-    low, high = np.percentile(shown, GREY_WINDOW) if shown.size else (0.0, 0.0)
-    if low == high:
-        raise ImageError("blank", "All pixels of the DICOM file but padding have one value. Replace the image.")
-    return float(low), float(high)
+def _is_plain(header: pydicom.Dataset) -> bool:
+    return bool(header.BitsStored == 8 and not header.PixelRepresentation)
+
+
+def _by_default(
+    header: pydicom.Dataset, values: npt.NDArray[Any], sample: npt.NDArray[Any], *, is_stated: bool
+) -> npt.NDArray[Any]:
+    """8-bit values as they are, others between the percentiles of `values[sample]`; as `_through_voi` has it.
+
+    `is_stated`: the file does say something, but that lies beside its values.
+    """
+    low, high = np.percentile(values[sample], GREY_WINDOW)
+    least, greatest = _voi_limits(header, values)
+    if low == high or (is_stated and high - low < (greatest - least) * MIN_SHARE):
+        raise ImageError("blank", "All pixels of the DICOM file but padding have nearly one value. Replace the image.")
+    if not is_stated and _is_plain(header) and not header.get("ModalityLUTSequence"):
+        low, high = least, greatest
+    return np.clip((values - low) / (high - low), 0, 1)
 
 
 def _number(header: pydicom.Dataset, keyword: str) -> float | None:

@@ -1,6 +1,6 @@
-"""From the bytes of a DICOM file to its exposure. What is read of the header, and which files are refused, is here.
+"""From the bytes of a DICOM file to its exposure. What is read of the header is here.
 
-The pixel data are decoded in `dicom_frames`, what is black and white is decided in `dicom_display`.
+Which files are refused is decided in `checks`, how pixels are decoded in `frames`, what is white in `display`.
 """
 
 import io
@@ -19,19 +19,11 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from cxr_pipeline.errors import ImageError
+from cxr_pipeline.images.decode.dicom.checks import check_header
 from cxr_pipeline.images.decode.dicom.display import has_padding, is_linear, show, show_linear
-from cxr_pipeline.images.decode.dicom.frames import DEPTHS, decode_pixels
+from cxr_pipeline.images.decode.dicom.frames import decode_pixels
 from cxr_pipeline.images.decode.exposure import MAX_SOURCE_PIXELS, Exposure, Plane, check_decoded, check_shape
 
-MODALITIES = ("", "CR", "DX", "DR", "RG", "RF", "XA", "OT")  # plain radiography, and what such files are filed under
-# Defined terms of PS3.16 table L-1 that name no part of the chest, and what hospitals write for them. A deny list:
-# the tag is often absent, and misspelt where it speaks of the chest.
-OTHER_BODY_PARTS = frozenset({
-    "ABDOMEN", "ABDOMENPELVIS", "ANKLE", "ARM", "BREAST", "CALCANEUS", "COCCYX", "CSPINE", "ELBOW", "EXTREMITY",
-    "FEMUR", "FINGER", "FOOT", "FOREARM", "HAND", "HEAD", "HIP", "HUMERUS", "JAW", "KNEE", "KUB", "LEG",
-    "LOWEREXTREMITY", "LSPINE", "MANDIBLE", "MAXILLA", "NOSE", "ORBIT", "PATELLA", "PELVIS", "RADIUS", "SINUS",
-    "SKULL", "SSPINE", "TIBIA", "TIBIAFIBULA", "TOE", "ULNA", "UPPEREXTREMITY", "WRIST", "ZYGOMA",
-})  # fmt: skip
 SPACING_TOLERANCE = 0.01  # spacings nearer than that are square pixels, written with few digits
 
 _TAGS: list[BaseTag | int] = [
@@ -46,7 +38,6 @@ _TAGS: list[BaseTag | int] = [
 _PIXEL_DATA = 0x7FE00010
 _PREAMBLE, _MAGIC = 128, b"DICM"
 _MAX_INFLATED = 4 * MAX_SOURCE_PIXELS
-_SHOWN = ("MONOCHROME1", "MONOCHROME2")  # low values white, low values black
 # What pydicom and the decoders behind it raise for damaged files; they have no error class in common.
 _DAMAGE = (
     ArithmeticError, AssertionError, AttributeError, BytesLengthException, EOFError, Image.DecompressionBombError,
@@ -121,7 +112,7 @@ def _inflate(data: bytes) -> bytes:
 
 def _decode(file: DicomFile, stored_side: int | None) -> Exposure:
     header = file.header
-    _check_kind(header)
+    check_header(header)
     aspect = _pixel_aspect(header)
     check_shape(header.Rows, header.Columns, pixel_aspect=aspect)
     plane = _decode_plane(file, stored_side if is_linear(header) and aspect == 1 else None)
@@ -137,6 +128,7 @@ def _decode(file: DicomFile, stored_side: int | None) -> Exposure:
         photometric=header.PhotometricInterpretation,
         mode=f"DICOM{header.BitsStored}-{header.PhotometricInterpretation}",
         window=shown.window,
+        is_window_stated=shown.is_window_stated,
         is_inverted=shown.is_inverted,
         pixel_aspect=aspect,
     )
@@ -145,28 +137,6 @@ def _decode(file: DicomFile, stored_side: int | None) -> Exposure:
 def _decode_plane(file: DicomFile, stored_side: int | None) -> Plane:
     plane = decode_pixels(file.header, file.element, stored_side=stored_side)
     return check_decoded(plane, file.header.Rows, file.header.Columns)
-
-
-def _check_kind(header: pydicom.Dataset) -> None:
-    if "Rows" not in header:
-        raise ImageError("not_an_image", "The DICOM file describes no picture, expected an image. Replace it.")
-    modality = _word(header.get("Modality"))
-    if modality not in MODALITIES:
-        raise ImageError("not_radiograph", f"The modality is {modality[:16]}, expected {', '.join(MODALITIES[1:])}.")
-    if _word(header.get("BodyPartExamined")) in OTHER_BODY_PARTS:
-        raise ImageError("not_chest", "The DICOM header names another part of the body than the chest. Leave it out.")
-    frames, shown = int(header.get("NumberOfFrames") or 1), header.PhotometricInterpretation
-    if shown not in _SHOWN or frames != 1:
-        raise ImageError(
-            "unsupported", f"The DICOM file has {frames} frames of {shown}, expected one of {' or '.join(_SHOWN)}."
-        )
-    if header.BitsAllocated not in DEPTHS or not 1 <= header.BitsStored <= header.BitsAllocated:
-        found = f"{header.BitsStored} of {header.BitsAllocated} bits"
-        raise ImageError("unsupported", f"The DICOM file stores {found}, expected at most 16 of 8 or 16.")
-
-
-def _word(value: object) -> str:
-    return "".join(character for character in str(value or "").upper() if character.isalnum())
 
 
 def _pixel_aspect(header: pydicom.Dataset) -> float:

@@ -26,6 +26,7 @@ from pydicom.uid import (
 )
 
 from cxr_pipeline.errors import ImageError
+from cxr_pipeline.images.decode.dicom.checks import DEPTHS
 from cxr_pipeline.images.decode.exposure import Plane
 from cxr_pipeline.images.decode.jpeg import (
     decode_grey_frame,
@@ -35,10 +36,10 @@ from cxr_pipeline.images.decode.jpeg import (
 )
 from cxr_pipeline.images.decode.jpeg2000 import decode_jpeg_2000, read_code_stream
 
-DEPTHS = (8, 16)  # bits allocated
-
 _LONG_FORM = (b"OB", b"OW", b"UN")  # value representations of pixel data, PS3.5 7.1.2
 _UNDEFINED = 0xFFFFFFFF
+_FIRST_ITEM = b"\xfe\xff\x00\xe0"
+_MEND = "Export the file again from its archive."
 _PIXEL_DATA, _ITEM, _DELIMITER = (0x7FE0, 0x0010), (0xFFFE, 0xE000), (0xFFFE, 0xE0DD)
 
 
@@ -52,12 +53,13 @@ def decode_pixels(header: pydicom.Dataset, element: memoryview, *, stored_side: 
     order = "<" if syntax.is_little_endian else ">"
     start, length, representation = _read_element_header(element, order)
     if not syntax.is_compressed:
+        _check_length(header, element[start:], length)
         return Plane(_mask(header, _native_values(header, element[start:], order, representation)))
     decode = _DECODERS.get(syntax)
     if decode is None:
         raise ImageError("unsupported", f"The pixels are compressed as {syntax.name}, which is not read. Convert it.")
     if length != _UNDEFINED:
-        raise ImageError("damaged", "The compressed pixels are not in a sequence of items. Fetch the file again.")
+        raise ImageError("damaged", f"The pixels are not compressed as {syntax.name}, as the header says. {_MEND}")
     return decode(header, _join_fragments(element[start:]), stored_side)
 
 
@@ -71,14 +73,25 @@ def _read_element_header(element: memoryview, order: str) -> tuple[int, int, byt
     return 8, struct.unpack_from(f"{order}I", element, 4)[0], b""
 
 
+def _check_length(header: pydicom.Dataset, data: memoryview, length: int) -> None:
+    """An element of another length than the header's picture holds another picture, or is followed by other bytes."""
+    needed = header.Rows * header.Columns * (header.BitsAllocated // 8)
+    if length == _UNDEFINED or (length != needed and data[:4] == _FIRST_ITEM):
+        raise ImageError("damaged", f"The pixels are compressed, which the transfer syntax denies. {_MEND}")
+    if len(data) < min(length, needed):
+        raise ImageError("truncated", f"The DICOM file has {len(data)} of {needed} bytes of pixels. Fetch it again.")
+    if length < needed:
+        raise ImageError("truncated", f"The pixel data have {length} bytes, the header asks for {needed}. {_MEND}")
+    if length > needed + needed % 2:  # PS3.5 8.1.1: an odd length is padded to an even one
+        found = f"{length} bytes, {header.Columns} x {header.Rows} pixels of {header.BitsAllocated} bits are {needed}"
+        raise ImageError("damaged", f"The pixel data have {found}: the header is of another picture. {_MEND}")
+
+
 def _native_values(header: pydicom.Dataset, data: memoryview, order: str, representation: bytes) -> npt.NDArray[Any]:
     """A view of the file's bytes, or in native order a copy."""
     count, item = header.Rows * header.Columns, header.BitsAllocated // 8
-    needed = count * item
-    if len(data) < needed:
-        raise ImageError("truncated", f"The DICOM file has {len(data)} of {needed} bytes of pixels. Fetch it again.")
     if item == 1 and order == ">" and representation == b"OW":  # PS3.5 8.1.1: bytes are swapped in pairs
-        pairs = np.frombuffer(data[: needed + needed % 2], dtype=np.uint16).byteswap()
+        pairs = np.frombuffer(data[: count + count % 2], dtype=np.uint16).byteswap()
         values = pairs.view(np.uint8)[:count]
     else:
         values = np.frombuffer(data, dtype=f"{order}u{item}", count=count)

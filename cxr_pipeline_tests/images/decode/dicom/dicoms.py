@@ -43,7 +43,10 @@ def dicom_of(values, *, syntax=ExplicitVRLittleEndian, bits=12, shown="MONOCHROM
     header.PixelData = encapsulate([frame_of(values, syntax, bits)]) if syntax in FRAMES else values.tobytes()
     header["PixelData"].VR = "OW" if values.itemsize == 2 or syntax in FRAMES else "OB"
     for keyword, value in tags.items():
-        setattr(header, keyword, value)
+        if isinstance(value, pydicom.DataElement):
+            header.add(value)
+        else:
+            setattr(header, keyword, value)
     if syntax == ExplicitVRBigEndian:
         header.PixelData = values.astype(values.dtype.newbyteorder(">")).tobytes()
     if syntax == RLELossless:

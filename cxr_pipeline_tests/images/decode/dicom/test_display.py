@@ -5,9 +5,9 @@ import io
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless
 
-from cxr_pipeline.images.decode.dicom.display import GREY_WINDOW
+from cxr_pipeline.images.decode.exposure import GREY_WINDOW
 from cxr_pipeline.images.decode.pixels import decode_radiograph
 from cxr_pipeline_tests.images.decode.dicom.dicoms import (
     FULL_WINDOW,
@@ -61,7 +61,44 @@ def test_first_of_several_windows_counts():
     np.testing.assert_array_equal(shown(several), shown(single))
 
 
-@pytest.mark.parametrize("window", [{}, {"WindowCenter": 2048}, {"WindowCenter": 9, "WindowWidth": 1}])
+@pytest.mark.parametrize("window", [("9", "0"), ("9", "-5"), ("nan", "100"), ("9", "nan"), ("inf", "1"), ("", "100")])
+def test_a_window_without_width_is_none(window):
+    centre, width = window
+    values = values_of(top=700)
+    data = dicom_of(values, WindowCenter="1111", WindowWidth="2222")
+    data = data.replace(b"1111", centre.encode().ljust(4)).replace(b"2222", width.encode().ljust(4))
+    np.testing.assert_array_equal(shown(data), shown(dicom_of(values)))
+
+
+@pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
+@pytest.mark.parametrize("form", ["MONOCHROME1", "MONOCHROME2"])
+def test_a_window_may_be_narrower_than_one(function, form):
+    values = values_of()
+    rescale = {"RescaleSlope": "0.000244", "RescaleIntercept": 0}
+    window = {"WindowCenter": 0.5, "WindowWidth": 0.6, "VOILUTFunction": function}
+    share = (values * 0.000244 - 0.5) / 0.6
+    white = 255 / (1 + np.exp(-4 * share)) if function == "SIGMOID" else 255 * np.clip(share + 0.5, 0, 1)
+    expected = white if form == "MONOCHROME2" else 255 - white
+    np.testing.assert_allclose(shown(dicom_of(values, shown=form, **rescale, **window)), expected, atol=1)
+
+
+def test_a_linear_window_of_width_one_is_a_threshold():
+    values = values_of()
+    data = dicom_of(values, WindowCenter=2000, WindowWidth=1)
+    np.testing.assert_array_equal(shown(data), np.where(values > 1999.5, 255, 0))
+
+
+@pytest.mark.parametrize("beside", [{"WindowCenter": 99999}, {"WindowCenter": -5000}, {"VOILUTFunction": "SIGMOID"}])
+@pytest.mark.parametrize("padding", [{}, {"PixelPaddingValue": 0}])
+@pytest.mark.parametrize("form", ["MONOCHROME1", "MONOCHROME2"])
+def test_a_window_beside_all_values_gives_way_to_percentiles(beside, padding, form):
+    values = values_of(top=700)
+    window = {"WindowCenter": 3000, "WindowWidth": 10} | beside
+    expected = shown(dicom_of(values, shown=form, **padding))
+    np.testing.assert_allclose(shown(dicom_of(values, shown=form, **padding, **window)), expected, atol=1)
+
+
+@pytest.mark.parametrize("window", [{}, {"WindowCenter": 2048}])
 def test_without_a_usable_window_the_percentiles_fill_the_range(window):
     values = values_of(top=700)
     low, high = np.percentile(values, GREY_WINDOW)
@@ -111,6 +148,26 @@ def test_a_padded_part_stays_black_at_a_fraction_of_the_size():
         unpadded = shown(dicom_of(values, syntax=syntax, **window))
         assert (stored[:, :20].max(), unpadded[:, :20].min()) == (0, 255)
         np.testing.assert_allclose(stored[:, 22:], unpadded[:, 22:], atol=1)
+
+
+@pytest.mark.parametrize("representation", ["SS", "US"])
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+@pytest.mark.parametrize("bits", [12, 16])
+def test_padding_of_signed_values_may_be_written_unsigned(representation, syntax, bits):
+    values = values_of(top=2000, dtype=np.int16)
+    values[:, :8] = -2000
+    header = {"shown": "MONOCHROME1", "WindowCenter": 1000, "WindowWidth": 1800, "bits": bits, "syntax": syntax}
+    number = -2000 if representation == "SS" else 2**16 - 2000
+    padding = {"PixelPaddingValue": pydicom.DataElement("PixelPaddingValue", representation, number)}
+    stored = shown(dicom_of(values, **header, **padding))
+    assert (stored[:, :8].max(), shown(dicom_of(values, **header))[:, :8].min()) == (0, 255)
+    np.testing.assert_array_equal(stored[:, 8:], shown(dicom_of(values, **header))[:, 8:])
+
+
+def test_eight_bit_values_stay_as_published_in_every_syntax_and_in_words():
+    values = values_of(top=200).astype(np.uint16)
+    for syntax in (ExplicitVRLittleEndian, JPEG2000Lossless):
+        np.testing.assert_array_equal(shown(dicom_of(values, bits=8, syntax=syntax)), values)
 
 
 @pytest.mark.parametrize("form", ["MONOCHROME1", "MONOCHROME2"])

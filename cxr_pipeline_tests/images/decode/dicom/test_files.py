@@ -7,7 +7,8 @@ import pydicom
 import pytest
 
 from cxr_pipeline.errors import ImageError
-from cxr_pipeline.images.decode.dicom.files import MODALITIES, decode_dicom
+from cxr_pipeline.images.decode.dicom.checks import MODALITIES
+from cxr_pipeline.images.decode.dicom.files import decode_dicom
 from cxr_pipeline.images.decode.pixels import decode_radiograph
 from cxr_pipeline_tests.images.decode.dicom.dicoms import (
     FULL_WINDOW,

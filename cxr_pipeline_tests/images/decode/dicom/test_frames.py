@@ -217,6 +217,37 @@ def test_frames_that_do_not_fit_their_header_are_refused(name):
     assert reason_of(dicom_of(values_of(), **tags)) == reason
 
 
+@pytest.mark.parametrize("tags", [{"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}, {"Rows": 32}, {"Columns": 60}])
+def test_an_element_longer_than_its_picture_is_refused(tags):
+    assert reason_of(without(dicom_of(values_of()), **tags)) == "damaged"
+
+
+@pytest.mark.parametrize("syntax", NATIVE[:2], ids=named)
+def test_an_element_shorter_than_its_picture_is_truncated_whatever_follows(syntax):
+    data = dicom_of(values_of(), syntax=syntax, PixelData=bytes(6000), DataSetTrailingPadding=bytes(9000))
+    assert reason_of(data) == "truncated"
+
+
+def test_one_byte_of_padding_to_an_even_length_is_no_fault():
+    values = values_of(dtype=np.uint8, top=255, height=33, width=33)
+    np.testing.assert_array_equal(stored_in(dicom_of(values, bits=8, PixelData=values.tobytes() + b"\0")), values)
+
+
+@pytest.mark.parametrize("length", [b"\xff\xff\xff\xff", b"\x00\x40\x00\x00"])
+def test_compressed_pixels_under_a_native_syntax_are_damaged(length):
+    values = np.random.default_rng(0).integers(0, 4096, (SIZE, SIZE)).astype(np.uint16)
+    data = dicom_of(values, syntax=JPEG2000Lossless, Columns=32)
+    tag = data.index(b"\xff\xff\xff\xff\xfe\xff\x00\xe0")
+    relabelled = data.replace(JPEG2000Lossless.encode() + b"\0"[: len(JPEG2000Lossless) % 2], _padded_native())
+    native = relabelled[:tag] + length + relabelled[tag + 4 :]
+    assert reason_of(native) == "damaged"
+
+
+def _padded_native():
+    """The identifier of explicit little endian, as long as that of lossless JPEG 2000."""
+    return ExplicitVRLittleEndian.encode().ljust(len(JPEG2000Lossless) + len(JPEG2000Lossless) % 2, b"\0")
+
+
 def test_an_rle_frame_of_another_size_is_refused():
     data = dicom_of(values_of(), syntax=RLELossless)
     assert reason_of(without(data, Rows=60)) == "damaged"
