@@ -2,8 +2,9 @@
 
 import io
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import imagecodecs
 import numpy as np
@@ -14,11 +15,14 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from cxr_pipeline.errors import ImageError
 from cxr_pipeline.images.decode.exposure import WHOLE_BYTE, Exposure, Plane, check_decoded, check_shape
+from cxr_pipeline.images.decode.jpeg_segments import END, START, find_other_process, has_scan, mend
+
+T = TypeVar("T")
 
 OVERSAMPLING = 1.75  # a fraction of the size keeps at least so many values per stored pixel: >= 53 dB, see benchmarks
 FACTORS = (8, 4, 2)  # libjpeg's other fractions (7/8, 5/8, 3/8) lose 3 to 6 dB against these
 
-_START, _END = b"\xff\xd8", b"\xff\xd9"
+_MAX_REPAIRS = 64  # a progressive file has about ten scans, each of which may be padded
 _PHOTOMETRIC = {"Gray": "MONOCHROME2"}
 _MODES = {"Gray": "L", "CMYK": "CMYK", "YCCK": "CMYK"}
 
@@ -35,44 +39,27 @@ class FrameHeader:
 
 def is_jpeg(data: bytes) -> bool:
     """Whether `data` starts as a JPEG file does."""
-    return data.startswith(_START + b"\xff")
+    return data.startswith(START + b"\xff")
 
 
 def decode_jpeg(data: bytes, *, stored_side: int | None) -> Exposure:
     """Decodes a JPEG file of 8 bits, by libjpeg-turbo at 1/2, 1/4 or 1/8 of its size where that is enough.
 
     `stored_side` is the long side, pixels, that it will be resized to; None decodes every pixel. The decoder is
-    strict: unlike OpenCV and Pillow it refuses damage that it notices in the middle of the data.
+    strict: unlike OpenCV and Pillow it refuses damage that it notices in the middle of the data. What is no part of
+    the picture (see `jpeg_segments`) is passed over, as they do.
 
-    Raises ImageError with reason `truncated` or `damaged`, or as `check_shape` does.
+    Raises ImageError with reason `truncated`, `damaged` or `unsupported` (12 bits, lossless, JPEG-LS), or as
+    `check_shape` does.
     """
-    try:
-        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
-        check_shape(height, width)
-        if colours in ("CMYK", "YCCK"):
-            plane = Plane(_decode_cmyk(data))
-        else:
-            plane = _decode_fraction(data, "GRAY" if colours == "Gray" else "RGB", (height, width), stored_side)
-    except ValueError as error:
-        raise _refusal(data, error) from error
-    return Exposure(
-        plane=check_decoded(plane, height, width),
-        height=height,
-        width=width,
-        bit_depth=8,
-        photometric=_PHOTOMETRIC.get(colours, colours.upper()),
-        mode=f"{_MODES.get(colours, 'RGB')}8",
-        window=WHOLE_BYTE,
-    )
+    return _decode_mended(data, lambda some: _decode_file(some, stored_side))
 
 
 def decode_grey_frame(data: bytes, *, stored_side: int | None) -> Plane:
     """The one component of a JPEG frame of 8 bits, maybe at a fraction of its size, as `decode_jpeg` has it."""
     header = read_frame_header(data)
-    try:
-        return _decode_fraction(data, "GRAY", (header.height, header.width), stored_side)
-    except ValueError as error:
-        raise _refusal(data, error) from error
+    shape = header.height, header.width
+    return _decode_mended(data, lambda some: _decode_fraction(some, "GRAY", shape, stored_side))
 
 
 def decode_precise_frame(data: bytes) -> npt.NDArray[Any]:
@@ -97,7 +84,7 @@ def read_frame_header(data: bytes) -> FrameHeader:
     Raises ImageError with reason `damaged` where there is none.
     """
     start = 2
-    while data.startswith(_START) and start + 10 <= len(data) and data[start] == 0xFF:
+    while data.startswith(START) and start + 10 <= len(data) and data[start] == 0xFF:
         code, length = struct.unpack_from(">xBH", data, start)
         if code == 0xF7 or (0xC0 <= code <= 0xCF and code not in (0xC4, 0xC8, 0xCC)):
             return FrameHeader(*struct.unpack_from(">BHHB", data, start + 4))
@@ -106,8 +93,40 @@ def read_frame_header(data: bytes) -> FrameHeader:
 
 
 def _check_end(data: bytes) -> None:
-    if not data[-64:].rstrip(b"\x00").endswith(_END):
+    if not data[-64:].rstrip(b"\x00").endswith(END):
         raise ImageError("truncated", "The compressed frame has no end marker. Fetch the file again.")
+
+
+def _decode_mended(data: bytes, decode: Callable[[bytes], T]) -> T:
+    """`decode(data)`; where that raises ValueError, of `data` without what is no part of the picture."""
+    whole, complaints = data, list[ValueError]()
+    while True:
+        try:
+            return decode(whole)
+        except ValueError as error:
+            complaints.append(error)
+            mended = mend(whole, f"{error}")
+            if mended == whole or len(complaints) > _MAX_REPAIRS:
+                raise _refusal(data, complaints) from error
+            whole = mended
+
+
+def _decode_file(data: bytes, stored_side: int | None) -> Exposure:
+    height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+    check_shape(height, width)
+    if colours in ("CMYK", "YCCK"):
+        plane = Plane(_decode_cmyk(data))
+    else:
+        plane = _decode_fraction(data, "GRAY" if colours == "Gray" else "RGB", (height, width), stored_side)
+    return Exposure(
+        plane=check_decoded(plane, height, width),
+        height=height,
+        width=width,
+        bit_depth=8,
+        photometric=_PHOTOMETRIC.get(colours, colours.upper()),
+        mode=f"{_MODES.get(colours, 'RGB')}8",
+        window=WHOLE_BYTE,
+    )
 
 
 def _decode_fraction(data: bytes, colours: str, shape: tuple[int, int], stored_side: int | None) -> Plane:
@@ -124,7 +143,11 @@ def _choose_factor(side: int, stored_side: int | None) -> int:
 
 
 def _decode_cmyk(data: bytes) -> npt.NDArray[np.uint8]:
-    """By Pillow, which knows that Adobe stores the four inks inverted; the class, since `Image.open` warns."""
+    """By Pillow, which knows that Adobe stores the four inks inverted; the class, since `Image.open` warns.
+
+    Pillow reads over damage, so the strict decoder looks first.
+    """
+    simplejpeg.decode_jpeg(data, "CMYK", min_height=1, min_width=1, min_factor=8)
     try:
         with JpegImageFile(io.BytesIO(data)) as image:
             return np.asarray(image.convert("RGB"))
@@ -132,7 +155,13 @@ def _decode_cmyk(data: bytes) -> npt.NDArray[np.uint8]:
         raise ValueError(f"{error}") from error
 
 
-def _refusal(data: bytes, error: ValueError) -> ImageError:
-    is_cut = _END not in data[-4096:] or f"{error}".startswith("Premature end of JPEG")
-    found = f"The JPEG cannot be decoded to its end: {error}. Fetch it again."
-    return ImageError("truncated" if is_cut else "damaged", found)
+def _refusal(data: bytes, complaints: list[ValueError]) -> ImageError:
+    """In the words of the last complaint: those before it were mended."""
+    if process := find_other_process(data):
+        found = f"The JPEG is {process}, expected 8 bits of grey or colour, sequential or progressive"
+        return ImageError("unsupported", f"{found}. Convert it to PNG.")
+    is_cut = END not in data[-4096:] or any(f"{one}".startswith("Premature end of JPEG") for one in complaints)
+    if not is_cut and "subsampling" in f"{complaints[-1]}" and has_scan(data):
+        return ImageError("unsupported", "The JPEG stores its colours at unusual sizes. Convert it to PNG.")
+    found = f"The JPEG cannot be decoded to its end: {complaints[-1]}"
+    return ImageError("truncated" if is_cut else "damaged", f"{found}. Fetch it again.")
