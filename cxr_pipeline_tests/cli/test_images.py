@@ -97,7 +97,7 @@ def test_doctor_counts_a_folder_by_reason_and_its_exit_code_says_so(tmp_path: Pa
     lines = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip()}
     assert lines["empty"].split()[1] == "2"
     assert "bad0.png" in lines["empty"]
-    assert "Fetch it again" in lines["not_an_image"]
+    assert "a web page" in lines["not_an_image"]
 
 
 def test_doctor_writes_json_that_a_script_can_read(tmp_path: Path, damaged: Path):

@@ -4,7 +4,8 @@ How each format is decoded lives in `png`, `jpeg` and `dicom`; which files are r
 cannot be used, in `prepare`.
 """
 
-import os
+import errno
+import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from cxr_pipeline.errors import ImageError
 from cxr_pipeline.images.decode.dicom.files import decode_dicom, is_dicom
 from cxr_pipeline.images.decode.exposure import GREY_WINDOW, MIN_SHARE, WHOLE_BYTE, Exposure, Plane, is_beside
 from cxr_pipeline.images.decode.jpeg import decode_jpeg, is_jpeg
+from cxr_pipeline.images.decode.kinds import refuse
 from cxr_pipeline.images.decode.letterbox import Letterbox, letterbox
 from cxr_pipeline.images.decode.png import decode_png, is_png
 from cxr_pipeline.images.decode.resize import Box, resize
@@ -29,6 +31,11 @@ MAX_CHROMA = 40  # difference of the channels, 0..255; JPEG noise on grey stays 
 MAX_COLOURED_PART = 0.1  # coloured annotations cover less
 MAX_BORDER_GREY = 12  # grey levels; collimated borders are not quite black after JPEG
 BORDER_PERCENTILE = 98  # of a row or column: letters and dead pixels within a border do not keep it
+
+_KINDS_OF_FILE = {
+    stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}  # fmt: skip
 
 Part = tuple[int, int, int, int]  # top, left, bottom, right, in pixels of the file
 
@@ -52,21 +59,27 @@ def read_radiograph(path: Path, *, size: int, crop_borders: bool = False) -> Rad
 
 
 def read_file(path: Path) -> bytes:
-    """The bytes of an image file; raises ImageError with reason `missing`, `unreadable` or `too_large`."""
+    """The bytes of an image file.
+
+    Raises ImageError with reason `missing`, `too_large` or `unreadable`, also for what is no regular file: opening a
+    pipe would wait for somebody who writes into it.
+    """
     try:
-        with path.open("rb") as file:
-            is_huge = os.fstat(file.fileno()).st_size > MAX_FILE_BYTES
-            data = b"" if is_huge else file.read()
+        status = path.stat()
+        is_regular, is_huge = stat.S_ISREG(status.st_mode), status.st_size > MAX_FILE_BYTES
+        data = path.read_bytes() if is_regular and not is_huge else b""
     except FileNotFoundError as error:
         raise ImageError(
             "missing", "The file is not there any more. Make the inventory of its source again."
         ) from error
-    except OSError as error:
-        raise ImageError(
-            "unreadable", f"The file cannot be read: {error.strerror}. Mend the disk or rights."
-        ) from error
+    except (OSError, ValueError) as error:  # ValueError: a zero within the name
+        raise _unreadable(error) from error
+    if not is_regular:
+        found = _KINDS_OF_FILE.get(stat.S_IFMT(status.st_mode), "no regular file")
+        raise ImageError("unreadable", f"It is {found}, expected an image file. Name a file, or leave it out.")
     if is_huge:
-        raise ImageError("too_large", f"The file has more than {MAX_FILE_BYTES} bytes, no radiograph does. Replace it.")
+        found = f"The file has more than {MAX_FILE_BYTES} bytes, no radiograph does"
+        raise ImageError("too_large", f"{found}. Scale it down, or leave it out.")
     return data
 
 
@@ -114,9 +127,21 @@ def _decode(data: bytes, *, stored_side: int | None) -> Exposure:
         return decode_jpeg(data, stored_side=stored_side)
     if is_dicom(data):
         return decode_dicom(data, stored_side=stored_side)
-    raise ImageError(
-        "not_an_image", f"The file starts with {data[:8]!r}, expected a PNG, JPEG or DICOM file. Fetch it again."
-    )
+    raise refuse(data)
+
+
+def _unreadable(error: OSError | ValueError) -> ImageError:
+    """What helps depends on what the system says."""
+    number, found = (error.errno, error.strerror) if isinstance(error, OSError) else (errno.EINVAL, f"{error}")
+    advice = {
+        errno.ELOOP: "The link leads to itself: mend it, or fetch the file",
+        errno.ENOTDIR: "Check the name: part of it is a file",
+        errno.ENAMETOOLONG: "Check the name",
+        errno.EINVAL: "Check the name",
+        errno.EACCES: "Allow this user to read it",
+        errno.EPERM: "Allow this user to read it",
+    }.get(number or 0, "Mend the disk, or copy the file from elsewhere")
+    return ImageError("unreadable", f"The file cannot be read: {found}. {advice}.")
 
 
 def _to_grey(plane: Plane) -> Plane:
@@ -128,7 +153,10 @@ def _to_grey(plane: Plane) -> Plane:
     chroma = np.ptp(thumbnail, axis=2) * (255 / np.iinfo(colours.dtype).max)
     part = float((chroma > MAX_CHROMA).mean())
     if part > MAX_COLOURED_PART:
-        raise ImageError("colour_photo", f"{part:.0%} of the image is strongly coloured, expected grey. Replace it.")
+        raise ImageError(
+            "colour_photo",
+            f"{part:.0%} of the image is strongly coloured, expected grey. Leave it out, or convert it to grey.",
+        )
     return replace(plane, values=cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY))
 
 

@@ -2,12 +2,12 @@
 
 REASONS = {
     "missing": "the file that the inventory names is not there any more",
-    "unreadable": "the disk or its rights do not let the file be read",
+    "unreadable": "the disk or its rights do not let the file be read, or it is a folder, a pipe or a device",
     "empty": "the file has no bytes",
     "truncated": "the file ends before its picture does",
     "damaged": "the data do not decode, or a checksum in them is wrong",
-    "not_an_image": "neither PNG, JPEG nor DICOM, or a DICOM file without a picture",
-    "unsupported": "a form that is not read: several frames, DICOM colour, more than 16 bits, an unknown compression",
+    "not_an_image": "no picture: text, an archive, or a DICOM file without one",
+    "unsupported": "a picture in a form that is not read: TIFF, 12-bit JPEG, frames, DICOM colour, over 16 bits",
     "too_large": "a decompression bomb: more bytes or pixels than any radiograph has",
     "too_small": "an icon or thumbnail",
     "absurd_aspect": "sides so unequal that it is no chest radiograph",

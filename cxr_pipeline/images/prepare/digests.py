@@ -81,6 +81,6 @@ def _stat(path: Path) -> tuple[int, int, int, int] | tuple[None, None, None, Non
 
 def _digest(path: Path) -> str:
     try:
-        return file_digest(path)
+        return file_digest(path) if path.is_file() else ""  # a pipe would be waited for
     except OSError:
         return ""  # as `decode_file` has it

@@ -54,7 +54,7 @@ UNUSABLE = {
     "a PNG without a header chunk": ("damaged", encode(picture(0)).replace(b"IHDR", b"XHDR")),
     "a JPEG without a frame": ("damaged", encode(picture(0), "JPEG").replace(b"\xff\xc0", b"\xff\xfe")),
     "a web page": ("not_an_image", b"<html>404 Not Found</html>"),
-    "a TIFF file": ("not_an_image", encode(picture(0), "TIFF")),
+    "a TIFF file": ("unsupported", encode(picture(0), "TIFF")),
     "a PNG bomb": ("too_large", _png(20_000, 20_000, b"")),
     "a JPEG bomb": ("too_large", _jpeg_that_claims(60_000, 60_000)),
     "an icon": ("too_small", encode(picture(0, height=16, width=16))),
