@@ -120,7 +120,8 @@ def split(settings: Settings, config: SplitConfig, *, start_over: bool) -> Split
     lake = _lake(settings)
     for name, dataset in DATASETS.items():
         if not lake.table("labels", name).exists():
-            write_inventory(lake, dataset, None)
+            if not lake.table("raw", name).exists():  # else it is what the images were prepared from
+                write_inventory(lake, dataset, None)
             write_labels(lake, dataset, None)  # unused: no evidence is asked for
         if not index_path(lake, name).exists():
             write_images(lake, dataset, None, form=store_form(settings))

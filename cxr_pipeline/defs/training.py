@@ -48,7 +48,7 @@ def checkpoint_asset(recipe: TrainConfig) -> dg.AssetsDefinition:
             TrainConfig(**config.model_dump()),
             launch=launch_with_pipes(context),
             tracker=installation.tracker,
-            tags={"dagster_run_id": context.run_id, "dagster_asset": context.asset_key.to_user_string()},
+            tags={"dagster_run_id": context.run.run_id, "dagster_asset": context.asset_key.to_user_string()},
         )
         return dg.MaterializeResult(
             metadata={

@@ -7,6 +7,7 @@ import polars as pl
 
 from cxr_pipeline.datasets.base import Dataset
 from cxr_pipeline.storage.lake import Lake, read_table, write_table
+from cxr_pipeline.storage.origins import digest_or_absent, write_origin
 from cxr_pipeline.tables.images import StoreIndex
 from cxr_pipeline.tables.raw import FRONTAL_VIEWS, RawTable
 
@@ -30,13 +31,18 @@ def write_images(
     """`images/<dataset>`: the frontal images that are there, decoded once, as shards and an index."""
     from cxr_pipeline.images.prepare.step import PrepareSummary, prepare_images
 
+    inventory, index = lake.table("raw", dataset.name), index_path(lake, dataset.name)
     if root is None:
-        write_table(index_path(lake, dataset.name), StoreIndex.create_empty(), StoreIndex)
+        write_table(index, StoreIndex.create_empty(), StoreIndex)
+        write_origin(index, {})
         return PrepareSummary(images=0, stored=0, decoded=0, quarantined={})
-    raw = read_table(lake.table("raw", dataset.name), RawTable)
+    made_from = {f"raw/{dataset.name}": digest_or_absent(inventory)}
+    raw = read_table(inventory, RawTable)
     frontal = raw.filter(pl.col("is_present") & pl.col("view").is_in(FRONTAL_VIEWS))
     folder = lake.folder("images", dataset.name)
-    return prepare_images(frontal, root, folder, form=form, cluster=cluster, on_progress=on_progress)
+    summary = prepare_images(frontal, root, folder, form=form, cluster=cluster, on_progress=on_progress)
+    write_origin(index, made_from)
+    return summary
 
 
 def write_looks(

@@ -9,7 +9,7 @@ from typing import Any
 
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.launch.job import EventTail, Job, prepare_job
-from cxr_pipeline.pipeline.images import index_path
+from cxr_pipeline.pipeline.origins import digests_of
 from cxr_pipeline.storage.files import file_digest, write_json
 from cxr_pipeline.storage.lake import Lake, read_table
 from cxr_pipeline.tables.split import CohortTable
@@ -27,7 +27,7 @@ def prepare_stage_job(lake: Lake, stage: str, *, config: Mapping[str, Any], **in
     program = f"cxr_pipeline.{stage}"
     code = {name: _code_digest(name) for name in ("cxr_pipeline.training", program)}
     digests = {"cohort": file_digest(cohort), **code}
-    digests |= {f"images/{name}": file_digest(index_path(lake, name)) for name in DATASETS}
+    digests |= digests_of(lake, (f"images/{name}" for name in DATASETS))
     digests |= {name: file_digest(folder / "config.json") for name, folder in inputs.items()}
     paths = {"cohort": cohort, "images": lake.root / "images", **inputs}
     # Not among the digests: a corrected licence text trains nothing anew.

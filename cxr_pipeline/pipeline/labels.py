@@ -17,6 +17,7 @@ from cxr_pipeline.labels.policy import DEFAULT_POLICY, LabelPolicy
 from cxr_pipeline.labels.reports.tables import is_reported, label_from_reports
 from cxr_pipeline.pipeline.reports import imported_path, report_path
 from cxr_pipeline.storage.lake import Lake, read_table, write_table
+from cxr_pipeline.storage.origins import digest_or_absent, write_origin
 from cxr_pipeline.tables.labels import AdjudicatedTable, BoxTable, LabelTable
 from cxr_pipeline.tables.reports import ImportedStateTable, ReportEvidenceTable
 
@@ -29,6 +30,8 @@ def write_labels(
     A source that has reports and no labels takes them from `labels/reports_<dataset>`, or from what
     `labels/imported_<dataset>` puts in its place; both are made before.
     """
+    reports = [report_path(lake, dataset), imported_path(lake, dataset)] if root and is_reported(dataset) else []
+    made_from = {f"labels/{path.stem}": digest_or_absent(path) for path in reports}
     if root is None:
         result = LabelResult.empty()
     elif is_reported(dataset):
@@ -39,6 +42,7 @@ def write_labels(
         result = label_table(dataset, root, policy)
     result = keep_labellers(result, policy)
     write_table(lake.table("labels", dataset.name), result.table, LabelTable)
+    write_origin(lake.table("labels", dataset.name), made_from)
     return result
 
 

@@ -7,6 +7,15 @@ import polars as pl
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.errors import SplitError
 from cxr_pipeline.pipeline.images import index_path
+from cxr_pipeline.pipeline.origins import (
+    COHORT,
+    DUPLICATES,
+    SOURCES,
+    check_sources,
+    check_table,
+    digests_of,
+    table_of,
+)
 from cxr_pipeline.split.cohort import SplitCohort, build_cohort
 from cxr_pipeline.split.config import SplitConfig
 from cxr_pipeline.split.duplicates.config import DEFAULT_SEARCH, DuplicateConfig
@@ -14,6 +23,7 @@ from cxr_pipeline.split.explain import Evidence, Explanation, explain_image, why
 from cxr_pipeline.split.history import read_memory, recall, remember
 from cxr_pipeline.split.summary import summarize_splits
 from cxr_pipeline.storage.lake import Lake, read_table, write_table
+from cxr_pipeline.storage.origins import write_origin
 from cxr_pipeline.tables.images import StoreIndex
 from cxr_pipeline.tables.labels import LabelTable
 from cxr_pipeline.tables.split import CohortTable, DuplicateTable, SplitSummaryTable
@@ -26,9 +36,13 @@ def write_duplicates(lake: Lake, config: DuplicateConfig = DEFAULT_SEARCH) -> pl
     """`split/duplicates`: pairs of stored images of all sources that show the same radiograph."""
     from cxr_pipeline.split.duplicates.pairs import find_duplicates
 
+    check_sources(lake)
+    made_from = digests_of(lake, SOURCES)
     labels, indexes = _read_sources(lake)
     pairs = find_duplicates(labels, indexes, lake.root / "images", config)
-    return write_table(lake.table("split", "duplicates"), pairs, DuplicateTable)
+    table = write_table(table_of(lake, DUPLICATES), pairs, DuplicateTable)
+    write_origin(table_of(lake, DUPLICATES), made_from)
+    return table
 
 
 def audit_pairs(lake: Lake, pairs: pl.DataFrame) -> "DuplicateAudit":
@@ -41,13 +55,19 @@ def audit_pairs(lake: Lake, pairs: pl.DataFrame) -> "DuplicateAudit":
 def write_cohort(lake: Lake, config: SplitConfig, *, start_over: bool = False) -> SplitCohort:
     """`split/cohort`: all sources merged, each patient in one split, and what the lake remembers of it.
 
-    Patients that have a split keep it, unless the user starts over. Raises SplitError when the memory is lost.
+    Patients that have a split keep it, unless the user starts over. Raises SplitError when the memory is lost, and
+    OriginError when a table it reads was made from others than those that are there.
     """
+    check_sources(lake)
+    if table_of(lake, DUPLICATES).is_file():
+        check_table(lake, DUPLICATES, command="cxr split")
+    made_from = digests_of(lake, (*SOURCES, DUPLICATES))
     memory = recall(lake, config, start_over=start_over)
     labels, indexes = _read_sources(lake)
     cohort = build_cohort(labels, indexes, config, pairs=read_duplicates(lake), memory=memory)
     remember(lake, cohort.memory, config, start_over=start_over)
-    write_table(lake.table("split", "cohort"), cohort.table, CohortTable)
+    write_table(table_of(lake, COHORT), cohort.table, CohortTable)
+    write_origin(table_of(lake, COHORT), made_from)
     return cohort
 
 

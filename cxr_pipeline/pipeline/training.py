@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cxr_pipeline.errors import CheckpointError, OriginError
 from cxr_pipeline.launch.job import Job
 from cxr_pipeline.pipeline.jobs import Launch, prepare_stage_job, track_job
+from cxr_pipeline.pipeline.origins import check_cohort
 from cxr_pipeline.storage.files import write_json
 from cxr_pipeline.storage.lake import Lake
 from cxr_pipeline.storage.origins import digest_or_absent
@@ -39,8 +40,10 @@ def train_checkpoint(
     """`training/checkpoint`: fits the network in a job folder and follows it in MLflow.
 
     A job with the same config, cohort, pixels and program is found again and not repeated. Raises JobError when the
-    program fails; the MLflow run is then marked failed.
+    program fails; the MLflow run is then marked failed. Raises OriginError when the cohort is older than what it was
+    made from.
     """
+    check_cohort(lake)
     settings = config.model_dump(mode="json")
     job = prepare_stage_job(lake, "training", config=settings)
     run = track_job(job, tracker, launch, parameters=settings, tags=tags)

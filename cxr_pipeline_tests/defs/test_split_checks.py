@@ -14,7 +14,8 @@ from cxr_pipeline.pathologies import SPLITS
 from cxr_pipeline.pipeline.split import write_cohort
 from cxr_pipeline.settings import Settings
 from cxr_pipeline.split.config import SplitConfig
-from cxr_pipeline.storage.lake import Lake
+from cxr_pipeline.storage.lake import Lake, write_table
+from cxr_pipeline.tables.labels import LabelTable
 from cxr_pipeline.training.presets import preset
 from cxr_pipeline_tests.split.lakes import write_lake, write_pairs
 from cxr_pipeline_tests.split.tables import label_rows
@@ -114,6 +115,18 @@ def test_lost_assignment_fails_the_asset_with_what_to_do(lake: Lake):
     assert "--start-over" in str(failure.step_failure_data.error.cause)
     assert made(result) == set()
     assert made(materialize(lake, *assets, start_over=True)) == {"split/cohort", "split/summary"}
+
+
+def test_cohort_that_is_older_than_its_labels_fails_training(lake: Lake):
+    write_cohort(lake, SplitConfig(), start_over=True)
+    path = lake.table("labels", "nih")
+    before = path.read_bytes()
+    write_table(path, pl.read_parquet(path).head(-1), LabelTable)
+    result = materialize(lake, checkpoint_asset(preset("demo")))
+    path.write_bytes(before)
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert "was made from labels/nih" in str(failure.step_failure_data.error.cause)
+    assert "`cxr split` (or materialize split/cohort) first" in str(failure.step_failure_data.error.cause)
 
 
 def test_misspelt_source_fails_the_run_and_says_which_there_are(lake: Lake):

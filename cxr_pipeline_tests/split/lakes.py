@@ -6,7 +6,9 @@ import polars as pl
 
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.pipeline.images import index_path
+from cxr_pipeline.pipeline.origins import SOURCES, digests_of
 from cxr_pipeline.storage.lake import Lake, write_table
+from cxr_pipeline.storage.origins import write_origin
 from cxr_pipeline.tables.images import StoreIndex
 from cxr_pipeline.tables.labels import LabelTable
 from cxr_pipeline.tables.split import DuplicateTable
@@ -34,4 +36,6 @@ def write_pairs(lake: Lake, *pairs: tuple[str, str]) -> None:
     )
     missing = [name for name in DuplicateTable.column_names() if name not in filled.columns]
     nulls = filled.with_columns(pl.lit(None).alias(name) for name in missing)
-    write_table(lake.table("split", "duplicates"), nulls, DuplicateTable)
+    path = lake.table("split", "duplicates")
+    write_table(path, nulls, DuplicateTable)
+    write_origin(path, digests_of(lake, SOURCES))
