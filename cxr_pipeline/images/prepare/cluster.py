@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cxr_pipeline.errors import ClusterError, StoreError
+from cxr_pipeline.images.prepare.scheduler import no_scheduler, require_scheduler
 from cxr_pipeline.storage.locks import lock_folder
 
 if TYPE_CHECKING:
@@ -190,13 +191,11 @@ def _remove_leftovers(temporary: Path) -> None:
 def _connect(address: str) -> "Iterator[Client]":
     from distributed import Client
 
+    require_scheduler(address, timeout=ANSWER_SECONDS)
     try:
         client = Client(address, timeout=ANSWER_SECONDS, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
-        raise ClusterError(
-            f"No Dask scheduler answers at {address} ({error}), expected one there. Start it, or correct "
-            "CXR_DASK_ADDRESS; without it, this machine's cores are used."
-        ) from error
+        raise no_scheduler(address, error) from error
     with client:
         _wait_for_a_worker(client)
         yield client
