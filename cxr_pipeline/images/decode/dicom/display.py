@@ -54,11 +54,11 @@ def show_linear(header: pydicom.Dataset, plane: Plane) -> Shown:
     """The stored values themselves, with the window moved to their unit: that spares a full-size copy in floats."""
     slope, intercept = _rescale(header)
     window = _window(header)
-    is_inverted = header.PhotometricInterpretation == "MONOCHROME1"
+    is_inverted = (header.PhotometricInterpretation == "MONOCHROME1") != (slope < 0)
     if window:
-        black, white = ((edge - intercept) / slope for edge in window)
-        return Shown(plane, (black, white), is_inverted, is_window_stated=True)
-    return Shown(plane, WHOLE_BYTE if _is_plain(header) else None, is_inverted != (slope < 0))
+        low, high = sorted((edge - intercept) / slope for edge in window)
+        return Shown(plane, (low, high), is_inverted, is_window_stated=True)
+    return Shown(plane, WHOLE_BYTE if _is_plain(header) else None, is_inverted)
 
 
 def show(header: pydicom.Dataset, plane: Plane) -> Shown:
