@@ -13,6 +13,10 @@ class SourceFormatError(CxrError):
     """A metadata file is there but does not have the published columns or values."""
 
 
+class StorageError(CxrError):
+    """Nothing can be written: the disk is full or mounted read-only, or this user may not."""
+
+
 class ArchiveError(CxrError):
     """Packed pictures cannot be unpacked: a part is missing, cut off or damaged, or the disk is full."""
 

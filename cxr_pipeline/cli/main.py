@@ -11,6 +11,7 @@ from cxr_pipeline.cli.arguments import Root, Source
 from cxr_pipeline.cli.messages import print_error
 from cxr_pipeline.errors import CxrError
 from cxr_pipeline.settings import Settings
+from cxr_pipeline.storage.faults import tell_fault
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -37,6 +38,12 @@ def main() -> None:
         app()
     except CxrError as error:
         print_error(str(error))
+        sys.exit(1)
+    except Exception as error:
+        told = tell_fault(error)  # of what was not written by `storage`: Dagster's, MLflow's and SQLite's files
+        if told is None:
+            raise
+        print_error(str(told))
         sys.exit(1)
 
 

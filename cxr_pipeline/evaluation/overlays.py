@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cxr_pipeline.errors import CxrError
+from cxr_pipeline.errors import CxrError, StorageError
 from cxr_pipeline.evaluation.classifier import Answer, Classifier
 from cxr_pipeline.evaluation.explain import overlay
 from cxr_pipeline.images.decode.pixels import read_radiograph
@@ -71,5 +71,6 @@ def _write_picture(path: Path, picture: np.ndarray) -> None:
     _, encoded = cv2.imencode(".png", picture)
     try:
         write_atomically(path, lambda temporary: temporary.write_bytes(encoded.tobytes()))
-    except OSError as error:
-        raise CxrError(f"{path} cannot be written ({error.strerror}): name another folder with --out.") from error
+    except (OSError, StorageError) as error:
+        why = error.__cause__ or error
+        raise CxrError(f"{path} cannot be written ({why}): name another folder with --out.") from error

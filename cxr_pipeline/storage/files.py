@@ -10,28 +10,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from cxr_pipeline.storage.faults import told_faults
+
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> bool:
     """Lets `write` fill a temporary file beside `path`, then renames it; whether the bytes changed.
 
     The old file survives a full disk or a kill (polars and torch leave a corrupt target otherwise). When the new
     bytes equal the old ones the old file stays, modification time included.
+
+    Raises StorageError where the disk is full or must not be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    os.close(descriptor)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        temporary.chmod(0o644)
-        if path.exists() and file_digest(path) == file_digest(temporary):
-            return False
-        _sync(temporary)
-        temporary.replace(path)
-        _sync(path.parent)
-        return True
-    finally:
-        temporary.unlink(missing_ok=True)
+    with told_faults(path):
+        return _write_and_rename(path, write)
 
 
 def write_text(path: Path, text: str) -> bool:
@@ -59,6 +50,24 @@ def file_digest(path: Path) -> str:
     """SHA-256 of the file's bytes, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_and_rename(path: Path, write: Callable[[Path], object]) -> bool:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        temporary.chmod(0o644)
+        if path.exists() and file_digest(path) == file_digest(temporary):
+            return False
+        _sync(temporary)
+        temporary.replace(path)
+        _sync(path.parent)
+        return True
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

@@ -8,6 +8,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from cxr_pipeline.errors import TableError
+from cxr_pipeline.storage.faults import tell_fault
 from cxr_pipeline.storage.files import write_atomically
 
 
@@ -39,8 +40,18 @@ def validate_table(frame: pl.DataFrame, schema: type[dy.Schema]) -> pl.DataFrame
 def write_table(path: Path, frame: pl.DataFrame, schema: type[dy.Schema]) -> pl.DataFrame:
     """Validates `frame` against `schema` and writes it to `path` atomically; unchanged bytes are left alone."""
     table = validate_table(frame, schema)
-    write_atomically(path, lambda temporary: table.write_parquet(temporary))
+    write_parquet(path, table)
     return table
+
+
+def write_parquet(path: Path, frame: pl.DataFrame) -> bool:
+    """Writes `frame` atomically; whether the bytes changed. Polars has an error of its own for a full disk."""
+    try:
+        return write_atomically(path, lambda temporary: frame.write_parquet(temporary))
+    except PolarsError as error:
+        if told := tell_fault(error, path):
+            raise told from error
+        raise
 
 
 def read_table(path: Path, schema: type[dy.Schema]) -> pl.DataFrame:

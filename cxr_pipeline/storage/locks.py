@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cxr_pipeline.errors import StoreError
+from cxr_pipeline.storage.faults import told_faults
 
 
 @contextmanager
@@ -16,8 +17,10 @@ def lock_folder(folder: Path) -> Iterator[None]:
 
     The lock is the kernel's (flock), so that one whose process was killed is free at once, whatever the file says.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("a+") as lock:
+    with told_faults(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("a+")
+    with file as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

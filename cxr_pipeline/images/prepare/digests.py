@@ -14,7 +14,8 @@ from time import time_ns
 import polars as pl
 from polars.exceptions import PolarsError
 
-from cxr_pipeline.storage.files import file_digest, write_atomically
+from cxr_pipeline.storage.files import file_digest
+from cxr_pipeline.storage.lake import write_parquet
 
 MEMORY = ".digests.parquet"  # within a store's folder, hidden: no part of the store, and different on each machine
 SETTLED_NS = 2_000_000_000  # FAT counts in two seconds, the others more finely
@@ -50,7 +51,7 @@ class SourceDigests:
         """Writes down the digests that `index`, rows of StoreIndex, has of these files."""
         digests = index.filter(pl.col("source_digest") != "").unique("source_path", keep="first", maintain_order=True)
         seen = self._files.filter("is_settled").join(digests, on="source_path", maintain_order="left")
-        write_atomically(self._memory, lambda temporary: seen.select(_COLUMNS.names()).write_parquet(temporary))
+        write_parquet(self._memory, seen.select(_COLUMNS.names()))
 
     def _recall(self) -> pl.DataFrame:
         """What is remembered; nothing where that is absent or damaged, since reading the files tells the same."""
