@@ -27,7 +27,8 @@ def metric_rows(
 
     Sources are each dataset and `all`. Unknown (NaN) and uncertain (-1) labels are left out. A positive decision is
     `probability >= threshold`, with the thresholds that the checkpoint chose on validation; `hamming_accuracy` of a
-    class is the share of right decisions, and its macro mean the Hamming accuracy of the label matrix.
+    class is the share of right decisions among its known labels. Its macro mean is that of the classes, and the Hamming
+    accuracy of the label matrix only where all of them have equally many known labels.
 
     n/a (null) is: every metric of a class that lacks positives or lacks negatives in that set, Brier and accuracy
     included, so that all macro means speak of the same classes; f1, precision, recall and hamming_accuracy of a class

@@ -16,7 +16,7 @@ from cxr_pipeline.evaluation.explain import INDEX
 from cxr_pipeline.evaluation.facts import CheckpointFacts
 from cxr_pipeline.evaluation.figures import curve_panels, training_charts
 from cxr_pipeline.evaluation.scored import SPLIT_ORDER, ScoredImages, read_scored
-from cxr_pipeline.evaluation.summary import count_classes, count_sources, headline, read_tables
+from cxr_pipeline.evaluation.summary import count_classes, count_sources, has_nih_test, headline, read_tables
 from cxr_pipeline.storage.files import file_digest, write_text
 from cxr_pipeline.training.data.batches import Cohort, read_cohort
 
@@ -55,6 +55,7 @@ def _view(inputs: ReportInputs) -> dict[str, Any]:
         "facts": facts,
         "phantom_sources": sorted(set(cohort.datasets[cohort.is_phantom])),
         "cohort_digest": file_digest(inputs.cohort),
+        "has_nih_test": has_nih_test(inputs.cohort),
         "headline": headline(tables),
         "tables": tables,
         "splits": SPLIT_ORDER,

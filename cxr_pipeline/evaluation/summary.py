@@ -173,6 +173,15 @@ def count_classes(cohort: Cohort) -> list[ClassCount]:
     ]
 
 
+def has_nih_test(cohort: Path) -> bool:
+    """Whether the cohort tests on people of NIH's official test list, which is what published figures speak of."""
+    table = pq.ParquetFile(cohort).read(columns=["dataset", "split", "official_split", "is_phantom"])
+    if "official_split" not in table.column_names:
+        return False
+    rows = zip(*(table[name].to_pylist() for name in ("dataset", "split", "official_split", "is_phantom")), strict=True)
+    return ("nih", "test", "test", False) in rows
+
+
 def format_number(value: float | None) -> str:
     """Three decimals, or n/a."""
     return NOT_AVAILABLE if value is None else f"{value:.3f}"

@@ -69,9 +69,17 @@ def test_a_bootstrap_sample_equals_scikit_learn_with_sample_weight(scored):
         assert found[:, sample] == pytest.approx(reference(label, score, 0.5, drawn[codes]), abs=1e-12)
 
 
-def test_macro_hamming_accuracy_is_that_of_the_label_matrix(scored, table):
+def test_macro_hamming_accuracy_of_a_label_matrix_without_gaps_is_that_of_the_matrix(scored, table):
     expected = 1 - sk.hamming_loss(scored.cohort.labels == 1, scored.probabilities >= 0.5)
     assert value_of(table, "hamming_accuracy", "macro")["value"] == pytest.approx(expected, abs=1e-12)
+
+
+def test_macro_hamming_accuracy_counts_a_class_of_few_known_labels_like_the_others():
+    labels, probabilities = np.full((8, 14), np.nan), np.full((8, 14), 0.1)
+    labels[:, 0] = [1, 0, 0, 0, 0, 0, 0, 0]  # 7 of 8 decisions are right
+    labels[:2, 1] = [1, 0]  # 1 of 2
+    table = metric_rows(scored_images(labels=labels, probabilities=probabilities), HALF, samples=5)
+    assert value_of(table, "hamming_accuracy", "macro")["value"] == pytest.approx((7 / 8 + 1 / 2) / 2)
 
 
 def test_macro_is_the_mean_over_the_classes_with_a_value(scored):

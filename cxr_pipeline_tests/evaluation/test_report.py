@@ -175,6 +175,27 @@ def test_another_cohort_than_the_trained_one_is_pointed_out(inputs, page, tmp_pa
         assert "Trained on another cohort" in (tmp_path / "report" / name).read_text()
 
 
+@pytest.mark.parametrize(
+    ("official", "is_phantom", "are_shown"), [("test", False, True), ("test", True, False), ("train_val", False, False)]
+)
+def test_published_figures_stand_only_beside_people_of_the_official_test_list(
+    inputs, tmp_path, official, is_phantom, are_shown
+):
+    path = tmp_path / "cohort.parquet"
+    everyone = with_cohort(inputs, path, is_phantom=lambda t: pa.array([is_phantom] * len(t)))
+    table = pq.read_table(path)
+    pq.write_table(table.append_column("official_split", pa.array([official] * len(table))), path)
+    write_report(everyone, tmp_path / "report")
+    page = (tmp_path / "report" / "report.html").read_text()
+    for figure in ("4,376 images", "view position alone .588", ".835 (EVA-X B)", ".015 to .031"):
+        assert (figure in page) == are_shown
+    assert "mined from report text are often wrong" in page
+
+
+def test_published_figures_are_absent_where_no_list_is_known(page):
+    assert "EVA-X" not in page
+
+
 def test_missing_events_and_pictures_leave_gaps(inputs, tmp_path):
     write_report(replace(inputs, events=tmp_path / "none", explanations=tmp_path), tmp_path / "report")
     page = (tmp_path / "report" / "report.html").read_text()
