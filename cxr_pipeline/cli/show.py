@@ -79,14 +79,14 @@ def unpacked(written: int) -> None:
     Console().print(f"{written:,} files written; all others of the archive were there")
 
 
-def labels(name: str, result: LabelResult, missing: dict[str, str]) -> None:
-    """Counts per class, then warnings: words without a row in the mapping, metadata that is not there."""
+def labels(name: str, result: LabelResult, gaps: list[str]) -> None:
+    """Counts per class, then warnings: words without a row in the mapping, metadata that is not there or not whole."""
     Console().print(f"{name}: {result.table.height:,} images, {result.table['patient_id'].n_unique():,} patients")
     Console().print(_rich(count_labels(result.table)))
     for finding, count in result.unmapped.rows():
         print_warning(f"'{finding}' ({count} images) has no row in labels/mappings/{name}.csv")
-    for file, loss in missing.items():
-        print_warning(f"{file} is not there: {loss}")
+    for gap in gaps:
+        print_warning(gap)
 
 
 def images(summary: "PrepareSummary") -> None:

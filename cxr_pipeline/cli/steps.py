@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.files.archives import archive_of, unpack_archive
+from cxr_pipeline.datasets.inventory import describe_gaps
 from cxr_pipeline.errors import ArchiveError, CxrError, SourceNotFoundError, StoreError
 from cxr_pipeline.images.prepare.progress import Pace
 from cxr_pipeline.labels.harmonize import LabelResult
@@ -46,8 +47,8 @@ class Advance(Protocol):
     def __call__(self, done: int, total: int, note: str = "") -> None: ...
 
 
-def labels(settings: Settings, name: str, *, root: Path | None, out: Path | None) -> tuple[LabelResult, dict[str, str]]:
-    """Harmonizes one source into `out`, or into the lake; also the optional metadata that is absent, and its loss."""
+def labels(settings: Settings, name: str, *, root: Path | None, out: Path | None) -> tuple[LabelResult, list[str]]:
+    """Harmonizes one source into `out`, or into the lake; also what its metadata lacks, a line each."""
     dataset, folder = DATASETS[name], _root(settings, name, root)
     if out:
         result = label_source(dataset, folder, states=states_of(settings, name))
@@ -58,7 +59,7 @@ def labels(settings: Settings, name: str, *, root: Path | None, out: Path | None
             write_report_evidence(_lake(settings), dataset, folder)
             write_imported_states(_lake(settings), dataset, folder, states_of(settings, name))
         result = write_labels(_lake(settings), dataset, folder)
-    return result, dataset.find_metadata(folder).missing
+    return result, describe_gaps(dataset, folder, result.table)
 
 
 def unpack(settings: Settings, name: str, *, root: Path | None) -> int:

@@ -65,6 +65,8 @@ class Dataset:
     `archive` names the archive that the pictures come in, where its publisher cut it into parts; see `archives.py`.
     `find_pixels` maps the key of each image file on disk to its path relative to the root. A file that no row can
     mean is kept under a key of its own, so that it is counted. `suffixes` are those of image files, in lower case.
+    `find_gaps` counts, both ways, where two files of the release do not name the same images: one line each, which
+    names the file and the number, and no image.
     `describe_layout` says which layout was recognised, and why; the metadata alone is enough.
     """
 
@@ -86,6 +88,7 @@ class Dataset:
     read_wide: Reader | None = None
     read_reports: Reader | None = None
     read_boxes: Reader | None = None
+    find_gaps: Callable[[Path], list[str]] | None = None
     archive: str | None = None
     readers: int = 1  # voices per image
     thumbnails: Display = Display(False, "its terms have not been read for this")  # phantoms are always shown

@@ -12,7 +12,7 @@ import polars as pl
 from cxr_pipeline.datasets.base import NO_LABELS, Dataset, Display, Layout, Metadata, mark_silent
 from cxr_pipeline.datasets.chexlocalize import with_test_set
 from cxr_pipeline.datasets.chexpert_paths import read_ids
-from cxr_pipeline.datasets.files.folders import find_file, index_files, require_file, walk_files
+from cxr_pipeline.datasets.files.folders import as_published, find_file, index_files, require_file, walk_pictures
 from cxr_pipeline.datasets.files.strict_csv import Codes, read_csv
 from cxr_pipeline.pathologies import NEGATIVE, POSITIVE, UNCERTAIN
 from cxr_pipeline.tables.raw import OFFICIAL_SPLITS, SEXES, VIEWS
@@ -95,7 +95,7 @@ def find_pixels(root: Path) -> dict[str, Path]:
     the last folder that names it (`train/`, `CheXpert-v1.0 batch 2 (train 1)/`). A file below no such folder answers
     for either part: no patient is in two.
     """
-    return index_files(walk_files(root, ".jpg"), _keys)
+    return index_files(walk_pictures(root, ".jpg"), _keys)
 
 
 def describe_layout(root: Path) -> Layout:
@@ -111,7 +111,7 @@ def describe_layout(root: Path) -> Layout:
 
 
 def _keys(path: str) -> list[str]:
-    match = _PIXEL_PATH.fullmatch(path)
+    match = _PIXEL_PATH.fullmatch(as_published(path, ".jpg"))
     if match is None:
         return []
     part, file = match.groups()

@@ -96,9 +96,23 @@ def _join_files(rows: pl.DataFrame, files: pl.DataFrame) -> pl.DataFrame:
     return joined.with_columns(path=pl.coalesce("found_at", "path"), is_present=pl.col("found_at").is_not_null())
 
 
+def describe_gaps(dataset: Dataset, root: Path, rows: pl.DataFrame) -> list[str]:
+    """What the metadata of a source lacks, one line each: files, rows of the release, names that files do not share.
+
+    `rows` is an ImageTable. Phantoms are no release, so that theirs are not compared with the published number.
+    """
+    metadata = dataset.find_metadata(root)
+    lines = [f"{name} is not in {root}: {loss}" for name, loss in metadata.missing.items()]
+    expected = dataset.expected.get("images", rows.height)
+    if rows.height < expected and not rows["is_phantom"].any():
+        entries = next(iter(metadata.files.values())).name
+        lines.append(f"{entries} has {rows.height:,} of the {expected:,} published images: the source is here in part")
+    return lines + (dataset.find_gaps(root) if dataset.find_gaps else [])
+
+
 def _warnings(dataset: Dataset, root: Path, table: pl.DataFrame, *, extra: int) -> tuple[str, ...]:
     absent = int((~table["is_present"]).sum())
-    lines = [f"{name} is not in {root}: {loss}" for name, loss in dataset.find_metadata(root).missing.items()]
+    lines = describe_gaps(dataset, root, table)
     if absent:
         lines.append(f"{absent:,} of {table.height:,} published images have no file below {root}")
     if extra:

@@ -11,9 +11,9 @@ from pathlib import Path
 import polars as pl
 
 from cxr_pipeline.datasets.base import Dataset, Display, Layout, Metadata
-from cxr_pipeline.datasets.files.folders import find_file, index_files, require_file, walk_files
+from cxr_pipeline.datasets.files.folders import as_published, find_file, index_files, require_file, walk_pictures
 from cxr_pipeline.datasets.files.strict_csv import read_csv, recode, require_match
-from cxr_pipeline.datasets.mimic_labels import label_images, label_studies
+from cxr_pipeline.datasets.mimic_labels import count_gaps, label_images, label_studies
 from cxr_pipeline.errors import SourceFormatError
 
 _METADATA = "mimic-cxr-2.0.0-metadata.csv"
@@ -93,7 +93,7 @@ def read_wide(root: Path) -> pl.LazyFrame:
 
 def find_pixels(root: Path) -> dict[str, Path]:
     """`files/p10/p10000032/s50414267/<dicom_id>.jpg` -> path, whatever lies above `p10`."""
-    return index_files(walk_files(root, ".jpg"), _keys)
+    return index_files(walk_pictures(root, ".jpg"), _keys)
 
 
 def describe_layout(root: Path) -> Layout:
@@ -105,8 +105,14 @@ def describe_layout(root: Path) -> Layout:
     return Layout(f"release {release}", "; ".join([reason, *(f"{name} is there" for name in beside)]))
 
 
+def find_gaps(root: Path) -> list[str]:
+    """Studies without a row in the label file, and rows of no study: the release itself has 8 of the first."""
+    files = find_metadata(root).files
+    return count_gaps(_read_rows(files[_METADATA])["study_id"], files[_LABELER], files.get(_EXPERTS))
+
+
 def _keys(path: str) -> list[str]:
-    match = _PIXEL_PATH.fullmatch(path)
+    match = _PIXEL_PATH.fullmatch(as_published(path, ".jpg"))
     return [f"files/{match[1]}"] if match else []
 
 
@@ -224,6 +230,7 @@ MIMIC = Dataset(
     find_metadata=find_metadata,
     find_pixels=find_pixels,
     describe_layout=describe_layout,
+    find_gaps=find_gaps,
     suffixes=(".jpg",),
     expected={"images": 377_110, "patients": 65_379},
 )

@@ -8,9 +8,10 @@ from pathlib import Path
 import polars as pl
 
 from cxr_pipeline.datasets.base import Dataset, Display, Layout, Metadata
-from cxr_pipeline.datasets.files.folders import find_file, index_files, require_file, walk_files
+from cxr_pipeline.datasets.files.folders import as_published, find_file, index_files, require_file, walk_pictures
 from cxr_pipeline.datasets.files.strict_csv import decode, number_words, read_csv, require_match
 from cxr_pipeline.datasets.files.strict_text import read_lines
+from cxr_pipeline.datasets.nih_lists import TEST, TRAIN_VAL, count_strangers, find_lists, read_official_split
 from cxr_pipeline.errors import SourceFormatError
 from cxr_pipeline.pathologies import POSITIVE
 from cxr_pipeline.tables.labels import BoxTable
@@ -23,9 +24,9 @@ _FOLDERS = {
     "images-224": "resized to 224 px",
     "*.png": "flat",
 }
-_LISTS = {"train_val_list.txt": "train_val", "test_list.txt": "test"}
 _COLUMNS = ("Image Index", "Finding Labels", "Patient ID", "Patient Age", "Patient Sex", "View Position")
 _BOXES = "BBox_List_2017.csv"
+_BOX_NAMES = (_BOXES, f"{_BOXES}.gz", "BBox_List_2017_Official_NIH.csv")  # the last is of Kaggle's mirrors
 # Six cells a row under nine of the header, which no CSV reader takes; none is quoted.
 _BOX_HEADER = "Image Index,Finding Label,Bbox [x,y,w,h],,,"
 _BOX_COLUMNS = ("name", "finding", "x", "y", "width", "height")
@@ -39,9 +40,9 @@ _RESIZED = "images-224/"
 def find_metadata(root: Path) -> Metadata:
     """The entry list, and the official lists and the boxes where they are."""
     entries = require_file(NIH, [root], [name for entry in _ENTRIES for name in (entry, f"{entry}.gz")])
-    lists = {name: find_file([root], [name]) for name in _LISTS}
-    others = lists | {_BOXES: find_file([root], [_BOXES, f"{_BOXES}.gz"])}
-    losses = dict.fromkeys(_LISTS, "the official split of its images is unknown") | {_BOXES: "there are no boxes"}
+    lists = find_lists(root)
+    others = lists | {_BOXES: find_file([root], _BOX_NAMES)}
+    losses = dict.fromkeys(lists, "the official split of its images is unknown") | {_BOXES: "there are no boxes"}
     return Metadata(
         files={"entries": entries, **{name: path for name, path in others.items() if path}},
         missing={name: losses[name] for name, path in others.items() if not path},
@@ -63,7 +64,7 @@ def read_images(root: Path) -> pl.LazyFrame:
         path=pl.col("Image Index"),
         age_years=decode(entries["Patient Age"], _age_years),
         sex="Patient Sex",
-        official_split=_official_split(metadata, entries["Image Index"]),
+        official_split=read_official_split(_lists(metadata), entries["Image Index"]),
     )
 
 
@@ -106,8 +107,15 @@ def find_pixels(root: Path) -> dict[str, Path]:
 
     File names are unique in this release. Where an image is there twice, its 224 px copy is the spare one.
     """
-    originals_first = sorted(walk_files(root, ".png"), key=lambda path: _RESIZED in path)
-    return index_files(originals_first, lambda path: [path.rpartition("/")[2]])
+    originals_first = sorted(walk_pictures(root, ".png"), key=lambda path: _RESIZED in path)
+    return index_files(originals_first, lambda path: [as_published(path.rpartition("/")[2], ".png")])
+
+
+def find_gaps(root: Path) -> list[str]:
+    """Names of the official lists and of the boxes that the entry list does not have."""
+    metadata = find_metadata(root)
+    names = _read_entries(metadata.files["entries"])["Image Index"]
+    return count_strangers(_lists(metadata), names) + _count_strange_boxes(metadata.files.get(_BOXES), names)
 
 
 def describe_layout(root: Path) -> Layout:
@@ -165,6 +173,14 @@ def _read_box_rows(path: Path) -> pl.DataFrame:
     return cells.to_frame().select(pl.col("cells").list.to_struct(fields=_BOX_COLUMNS)).unnest("cells")
 
 
+def _count_strange_boxes(path: Path | None, names: pl.Series) -> list[str]:
+    if path is None:
+        return []
+    boxes = _read_box_rows(path)
+    absent = boxes.join(names.to_frame("name"), on="name", how="anti").height
+    return [f"{path}: {absent:,} of its {boxes.height:,} boxes are of no image of the entry list"] if absent else []
+
+
 def _age_years(ages: pl.Series) -> pl.Series:
     """`57`, `060Y`, `013M`, `004D` in years; null above 120: the release of 2017 has 16 ages of 148 to 414."""
     number = ages.str.extract(r"^(\d+)").cast(pl.Float32)
@@ -172,24 +188,8 @@ def _age_years(ages: pl.Series) -> pl.Series:
     return years.set(years > _OLDEST_YEARS, None)
 
 
-def _official_split(metadata: Metadata, names: pl.Series) -> pl.Series:
-    """`train_val`, `test`, or null for an image that no list holds; the order is that of `names`."""
-    lists = [
-        pl.DataFrame({"name": read_lines(metadata.files[file]), "split": split}, schema_overrides={"name": pl.String})
-        for file, split in _LISTS.items()
-        if file in metadata.files
-    ]
-    if not lists:
-        return pl.repeat(None, len(names), dtype=pl.String, eager=True)
-    listed = pl.concat(lists)
-    twice = listed["name"].is_duplicated().sum()
-    if twice:
-        folder = metadata.files["entries"].parent
-        raise SourceFormatError(
-            f"{' and '.join(_LISTS)} in {folder} hold {twice} names more than once: expected each image in one list, "
-            "once. Get them again."
-        )
-    return names.to_frame("name").join(listed, on="name", how="left", maintain_order="left")["split"]
+def _lists(metadata: Metadata) -> dict[str, Path]:
+    return {name: metadata.files[name] for name in (TRAIN_VAL, TEST) if name in metadata.files}
 
 
 NIH = Dataset(
@@ -209,6 +209,7 @@ NIH = Dataset(
     find_pixels=find_pixels,
     read_boxes=read_boxes,
     describe_layout=describe_layout,
+    find_gaps=find_gaps,
     suffixes=(".png",),
     expected={"images": 112_120, "patients": 30_805},
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from cxr_pipeline.datasets.base import Dataset, Display, Layout, Metadata
-from cxr_pipeline.datasets.files.folders import index_files, require_file, walk_files
+from cxr_pipeline.datasets.files.folders import as_published, index_files, require_file, walk_pictures
 from cxr_pipeline.datasets.files.strict_csv import Codes, decode, number_words, read_csv, require_match
 from cxr_pipeline.pathologies import POSITIVE
 from cxr_pipeline.tables.raw import LABELLERS, SEXES, VIEWS
@@ -112,7 +112,7 @@ def read_reports(root: Path) -> pl.LazyFrame:
 
 def find_pixels(root: Path) -> dict[str, Path]:
     """File name -> path, whatever the folders: `0/` to `54/`, `images/0/`, flat. File names are unique here."""
-    return index_files(walk_files(root, ".png"), lambda path: [path.rpartition("/")[2]])
+    return index_files(walk_pictures(root, ".png"), lambda path: [as_published(path.rpartition("/")[2], ".png")])
 
 
 def describe_layout(root: Path) -> Layout:

@@ -16,7 +16,7 @@ import polars as pl
 
 from cxr_pipeline.datasets.base import Dataset, Display, Layout, Metadata
 from cxr_pipeline.datasets.files.archives import Archive
-from cxr_pipeline.datasets.files.folders import find_file, index_files, require_file, walk_files
+from cxr_pipeline.datasets.files.folders import as_published, find_file, index_files, require_file, walk_pictures
 from cxr_pipeline.datasets.files.strict_csv import require_match
 from cxr_pipeline.errors import SourceFormatError
 
@@ -81,7 +81,7 @@ def read_reports(root: Path) -> pl.LazyFrame:
 
 def find_pixels(root: Path) -> dict[str, Path]:
     """`<SopInstanceUid>.png` -> path, whatever the folders: UIDs are unique in the world."""
-    return index_files(walk_files(root, ".png"), lambda path: [path.rpartition("/")[2]])
+    return index_files(walk_pictures(root, ".png"), lambda path: [as_published(path.rpartition("/")[2], ".png")])
 
 
 def describe_layout(root: Path) -> Layout:

@@ -43,13 +43,25 @@ def test_row_without_file_and_file_without_row_are_counted_and_told(root):
 
 
 def test_complete_source_has_no_warnings(tmp_path):
-    write_nih(tmp_path, NIH_ROWS[:1])
+    write_nih(tmp_path, [nih_row("00000001_000.png"), nih_row("00000002_000.png")])
+    write_image(tmp_path / "00000002_000.png")
     write_lines(tmp_path / "train_val_list.txt", ["00000001_000.png"])
-    write_lines(tmp_path / "test_list.txt", ["00000002_000.png"])
-    write_lines(tmp_path / "BBox_List_2017.csv", ["Image Index,Finding Label,Bbox [x,y,w,h],,,"])
+    write_lines(
+        tmp_path / "BBox_List_2017.csv",
+        ["Image Index,Finding Label,Bbox [x,y,w,h],,,", "00000001_000.png,Mass,1,2,3,4"],
+    )
     write_image(tmp_path / "00000001_000.png")
+    (tmp_path / "PHANTOM.txt").touch()  # a rendered collection is as large as it was made
+    write_lines(tmp_path / "test_list.txt", ["00000002_000.png"])
     inventory = take_inventory(NIH, tmp_path)
     assert (inventory.missing, inventory.extra, inventory.warnings) == (0, 0, ())
+
+
+def test_part_of_a_release_is_told_with_its_numbers(tmp_path):
+    inventory = take_inventory(NIH, write_nih(tmp_path))
+    assert "Data_Entry_2017_v2020.csv has 3 of the 112,120 published images: the source is here in part" in (
+        inventory.warnings
+    )
 
 
 def test_absent_optional_metadata_is_told(tmp_path):
@@ -130,6 +142,7 @@ def test_fingerprint_is_the_same_twice(root):
 def test_real_images_are_all_there(folder, images):
     inventory = take_inventory(NIH, shared_folder(folder))
     assert (inventory.table.height, inventory.missing, inventory.extra) == (images, 0, 0)
-    assert inventory.warnings == ()
+    (in_part,) = inventory.warnings  # both lists and the boxes name these images, and only these
+    assert f"has {images:,} of the 112,120 published images" in in_part
     assert not inventory.table["is_phantom"].any()
     assert inventory.table["file_bytes"].min() > 1_000

@@ -128,15 +128,9 @@ def test_without_lists_the_official_split_is_null_and_reported(tmp_path):
 def test_lists_split_what_they_name(tmp_path):
     write_nih(tmp_path)
     write_lines(tmp_path / "test_list.txt", ["00000002_000.png", "00009999_000.png"])
-    write_lines(tmp_path / "train_val_list.txt", ["00000001_001.png"])
-    assert read_images(tmp_path).collect()["official_split"].to_list() == [None, "train_val", "test"]
+    write_lines(tmp_path / "train_val_list.txt", ["00000001_001.png", "00000001_000.png"])
+    assert read_images(tmp_path).collect()["official_split"].to_list() == ["train_val", "train_val", "test"]
     assert find_metadata(tmp_path).missing == {"BBox_List_2017.csv": "there are no boxes"}
-
-
-def test_one_list_alone_leaves_the_rest_null(tmp_path):
-    write_nih(tmp_path)
-    write_lines(tmp_path / "test_list.txt", ["00000002_000.png"])
-    assert read_images(tmp_path).collect()["official_split"].to_list() == [None, None, "test"]
 
 
 def test_image_in_both_lists_is_refused(tmp_path):
@@ -145,6 +139,72 @@ def test_image_in_both_lists_is_refused(tmp_path):
         write_lines(tmp_path / name, ["00000002_000.png"])
     with pytest.raises(SourceFormatError, match="more than once"):
         read_images(tmp_path)
+
+
+def write_lists(root, *, train_val, test, names=("train_val_list.txt", "test_list.txt")):
+    write_nih(root)
+    write_lines(root / names[0], train_val)
+    write_lines(root / names[1], test)
+    return root
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        "{}.png", "images/{}.png", "images_001/images/{}.png", "images\\{}.png", "{}.PNG", "{}.jpg",
+        "{}.png 0 1 0 0", "{}.png,1,0", "{}.png\t0", '"{}.png"', "./{}.png;0",
+    ],
+)  # fmt: skip
+def test_lists_are_read_in_the_forms_of_their_mirrors(tmp_path, spell):
+    train_val, test = ["00000001_000", "00000001_001"], ["00000002_000"]
+    root = write_lists(tmp_path, train_val=map(spell.format, train_val), test=map(spell.format, test))
+    assert read_images(root).collect()["official_split"].to_list() == ["train_val", "train_val", "test"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("train_val_list_NIH.txt", "test_list_NIH.txt"), ("Train_Val_List.TXT", "TEST_LIST.txt")],
+)
+def test_lists_and_boxes_are_found_under_the_names_of_their_mirrors(tmp_path, names):
+    root = write_lists(
+        tmp_path, train_val=["00000001_000.png", "00000001_001.png"], test=["00000002_000.png"], names=names
+    )
+    write_lines(root / "BBox_List_2017_Official_NIH.csv", [BOX_HEADER, "00000001_000.png,Mass,1,2,3,4"])
+    assert read_images(root).collect()["official_split"].to_list() == ["train_val", "train_val", "test"]
+    assert read_boxes(root).collect().height == 1
+
+
+@pytest.mark.parametrize(
+    ("train_val", "test", "problem"),
+    [
+        (["00000001_000.png"], ["00000002_000.png"], r"name 2 images, and not 1 of the 3 images"),
+        (["00000001_000.png", "00000001_001.png"], ["00009999_000.png"], r"not 1 of the 3 images"),
+        (["00000001_000.png", "00000001_001.png"], ["0000000"], r"test_list\.txt: 1 of 1 lines name no image"),
+        (["Image Index", "00000001_000.png"], ["00000002_000.png"], r"train_val_list\.txt: 1 of 2 lines name no image"),
+    ],
+    ids=["cut at a row", "of other images", "cut at a byte", "with a header"],
+)
+def test_lists_that_do_not_decide_for_every_image_are_refused(tmp_path, train_val, test, problem):
+    with pytest.raises(SourceFormatError, match=problem):
+        read_images(write_lists(tmp_path, train_val=train_val, test=test))
+
+
+@pytest.mark.parametrize("name", ["train_val_list.txt", "test_list.txt"])
+def test_one_list_without_the_other_is_refused(tmp_path, name):
+    write_nih(tmp_path)
+    write_lines(tmp_path / name, ["00000002_000.png"])
+    with pytest.raises(SourceFormatError, match="expected both lists, or neither"):
+        read_images(tmp_path)
+
+
+def test_names_of_other_images_in_lists_and_boxes_are_counted(tmp_path):
+    root = write_lists(
+        tmp_path, train_val=["00000001_000.png", "00000001_001.png"], test=["00000002_000.png", "00000009_000.png"]
+    )
+    write_lines(root / "BBox_List_2017.csv", [BOX_HEADER, "00000009_000.png,Mass,1,2,3,4"])
+    lists, boxes = NIH.find_gaps(root)
+    assert lists.endswith("test_list.txt: 1 of its 2 names are no image of the entry list")
+    assert boxes.endswith("BBox_List_2017.csv: 1 of its 1 boxes are of no image of the entry list")
 
 
 BOX_HEADER = "Image Index,Finding Label,Bbox [x,y,w,h],,,"

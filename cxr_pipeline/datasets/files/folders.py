@@ -1,5 +1,6 @@
 """Finds the files of a source on disk. What is written in them does not matter here."""
 
+import errno
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from cxr_pipeline.datasets.base import Dataset
 from cxr_pipeline.errors import SourceNotFoundError
 
+_PICTURES = (".png", ".jpg", ".jpeg")
 PHANTOM_MARKER = "PHANTOM.txt"  # lies in the root of every rendered collection
 
 
@@ -26,16 +28,34 @@ def require_file(dataset: Dataset, folders: Sequence[Path], names: Sequence[str]
 
 
 def find_file(folders: Sequence[Path], names: Sequence[str]) -> Path | None:
-    """The first of `names` in the first of `folders` that has one."""
+    """The first of `names` in the first of `folders` that has one; where none has, in any case (`TEST_LIST.TXT`)."""
     candidates = (folder / name for folder in folders for name in names)
-    return next((path for path in candidates if path.is_file()), None)
+    exact = next((path for path in candidates if path.is_file()), None)
+    if exact:
+        return exact
+    present = ({path.name.lower(): path for path in _list_names(folder)} for folder in folders)
+    found = (files.get(name.lower()) for files in present for name in names)
+    return next((path for path in found if path and path.is_file()), None)
 
 
-def walk_files(root: Path, suffix: str) -> list[str]:
-    """Paths below `root`, relative to it, of all files with `suffix` in either case: shallow first, then by name.
+def walk_pictures(root: Path, published: str) -> list[str]:
+    """As `walk_files`, of all PNG and JPEG files, those with the published suffix first: mirrors spell it in another
+    case, or hold the pictures as the other format."""
+    return sorted(walk_files(root, *_PICTURES), key=lambda path: not path.lower().endswith(published))
+
+
+def as_published(path: str, suffix: str) -> str:
+    """The path with the suffix that the publisher gave it: `images/00000001_000.JPG` -> `images/00000001_000.png`."""
+    return f"{path.rpartition('.')[0]}{suffix}"
+
+
+def walk_files(root: Path, *suffixes: str) -> list[str]:
+    """Paths below `root`, relative to it, of all files with one of `suffixes`, in either case: shallow first, then by
+    name.
 
     Hidden files are left out: `._00000001_000.png` is what macOS archives add beside every image. Linked folders are
-    followed, since large collections are often linked in from another disk, but none is entered twice.
+    followed, since large collections are often linked in from another disk, but none is entered twice. A link
+    that leads nowhere, or to itself, is no file.
     """
     found: list[str] = []
     entered: set[tuple[int, int]] = set()
@@ -46,7 +66,7 @@ def walk_files(root: Path, suffix: str) -> list[str]:
         if (status.st_dev, status.st_ino) in entered:
             continue
         entered.add((status.st_dev, status.st_ino))
-        folders, files = _list_folder(root / inner, suffix)
+        folders, files = _list_folder(root / inner, suffixes)
         waiting += [f"{inner}{name}/" for name in folders]
         found += [f"{inner}{name}" for name in files]
     return sorted(found, key=lambda path: (path.count("/"), path))
@@ -66,12 +86,26 @@ def phantom_marker(root: Path) -> Path | None:
     return find_file([root, root.resolve().parent], [PHANTOM_MARKER])
 
 
-def _list_folder(folder: Path, suffix: str) -> tuple[list[str], list[str]]:
+def _list_folder(folder: Path, suffixes: tuple[str, ...]) -> tuple[list[str], list[str]]:
     with os.scandir(folder) as entries:
         visible = [entry for entry in entries if not entry.name.startswith(".")]
-    folders = [entry.name for entry in visible if entry.is_dir()]
-    files = [entry.name for entry in visible if entry.name.lower().endswith(suffix) and entry.is_file()]
+    folders = [entry.name for entry in visible if _leads_to(entry.is_dir)]
+    files = [entry.name for entry in visible if entry.name.lower().endswith(suffixes) and _leads_to(entry.is_file)]
     return folders, files
+
+
+def _leads_to(is_kind: Callable[[], bool]) -> bool:
+    """What an entry says of its kind; a link in a circle (ELOOP), which has none, is nothing."""
+    try:
+        return is_kind()
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        return False
+
+
+def _list_names(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
 def _what_to_do(dataset: Dataset) -> str:

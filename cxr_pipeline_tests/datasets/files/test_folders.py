@@ -30,6 +30,44 @@ def test_linked_folder_is_followed_and_a_loop_is_not(tmp_path):
     assert walk_files(root, ".png") == ["images/1.png"]
 
 
+def test_link_in_a_circle_is_no_file(tmp_path):
+    write_image(tmp_path / "1.png")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "a.png").symlink_to(tmp_path / "b.png")
+    (tmp_path / "b.png").symlink_to(tmp_path / "a.png")
+    assert walk_files(tmp_path, ".png") == ["1.png"]
+
+
+def test_file_is_found_in_any_case_and_the_published_spelling_wins(tmp_path):
+    (tmp_path / "TRAIN.CSV").touch()
+    assert find_file([tmp_path], ["train.csv"]) == tmp_path / "TRAIN.CSV"
+    (tmp_path / "train.csv").touch()
+    assert find_file([tmp_path], ["train.csv"]) == tmp_path / "train.csv"
+
+
+@pytest.mark.parametrize("source", ["nih", "chexpert", "mimic", "padchest", "rexgradient"])
+@pytest.mark.parametrize("suffix", [".PNG", ".png", ".JPG", ".jpg", ".jpeg", ".Jpeg"])
+def test_pictures_of_a_mirror_are_found_under_the_published_key(tmp_path, source, suffix):
+    published = {
+        "nih": "00000001_000.png",
+        "chexpert": "train/patient00001/study1/view1_frontal.jpg",
+        "mimic": "files/p10/p10000032/s50414267/02aa804e-bde0afdd-112c0b34-7bc16630-4e384014.jpg",
+        "padchest": "1_2_3.png",
+        "rexgradient": "1.2.3.4.png",
+    }[source]
+    path = published.rpartition(".")[0] + suffix
+    write_image(tmp_path / path)
+    assert {key: str(found) for key, found in DATASETS[source].find_pixels(tmp_path).items()} == {published: path}
+
+
+def test_picture_as_published_wins_over_its_mirror(tmp_path):
+    for name in ("a/00000001_000.jpg", "b/c/00000001_000.png"):
+        write_image(tmp_path / name)
+    found = DATASETS["nih"].find_pixels(tmp_path)
+    assert str(found["00000001_000.png"]) == "b/c/00000001_000.png"
+    assert len(found) == 2  # the other is counted as spare
+
+
 def test_walk_of_a_missing_folder_finds_nothing(tmp_path):
     assert walk_files(tmp_path / "absent", ".png") == []
 
