@@ -50,6 +50,9 @@ class Cohort:
     def train_on(self, sources: Sequence[str]) -> "Cohort":
         """The view of a run on some sources: without the train and val images of the others; all of them when empty.
 
+        A source without training images is external, and its val images are left out too: they would choose the epoch,
+        the temperature and the thresholds by which it is measured.
+
         Raises TrainingError when the cohort has no image of one of them.
         """
         absent = sorted(set(sources) - set(self.datasets))
@@ -58,10 +61,10 @@ class Cohort:
                 f"train_on names {', '.join(absent)}, of which the cohort has no image: expected some of "
                 f"{', '.join(sorted(set(self.datasets)))}."
             )
-        if not sources:
-            return self
-        is_named = np.isin(self.datasets.astype(str), list(sources))
-        return self.take(is_named | (self.splits == "test"))
+        datasets = self.datasets.astype(str)
+        is_named = np.isin(datasets, list(sources) or datasets)
+        is_trained_on = np.isin(datasets, datasets[is_named & (self.splits == "train")])
+        return self.take(is_trained_on | (self.splits == "test"))
 
     def select(self, split: str) -> "Cohort":
         """The images of one split, in file order."""

@@ -71,7 +71,7 @@ def open_part(cohort: Cohort, split: str, inputs: JobInputs, config: TrainConfig
     if not mask.any():
         raise TrainingError(
             f"The cohort has {len(own)} {split} images and {int(mask.sum())} known labels among them: expected some. "
-            "Add a source, or check the shares of the split."
+            "Add a source, or check the shares of the split; a source without training images validates nothing."
         )
     is_trained = split == "train"
     processes = config.loader == "processes" or (config.loader == "auto" and wants_gpu(config.device))

@@ -31,6 +31,23 @@ def test_no_names_are_all_sources(inputs):
     np.testing.assert_array_equal(cohort.train_on([]).image_ids, cohort.image_ids)
 
 
+def without_training_images_of(name, inputs):
+    cohort = read_cohort(inputs.cohort)
+    return cohort.take((cohort.datasets != name) | (cohort.splits != "train"))
+
+
+@pytest.mark.parametrize("named", [[], ["nih", "chexpert"]])
+def test_source_with_validation_and_no_training_images_is_external_and_chooses_nothing(inputs, named):
+    view = without_training_images_of("chexpert", inputs).train_on(named)
+    assert set(view.datasets[view.splits == "val"]) == {"nih"}
+    assert set(view.datasets[view.splits == "test"]) == {"chexpert", "nih"}
+
+
+def test_where_no_source_is_trained_on_nothing_validates(inputs):
+    view = without_training_images_of("nih", inputs).train_on(["nih"])
+    assert set(view.splits) == {"test"}
+
+
 def test_source_without_an_image_is_told_with_those_that_have(inputs):
     with pytest.raises(TrainingError, match="names padchest, vindr.*expected some of chexpert, nih"):
         read_cohort(inputs.cohort).train_on(["nih", "vindr", "padchest"])
