@@ -62,6 +62,11 @@ def decode_grey_frame(data: bytes, *, stored_side: int | None) -> Plane:
     return _decode_mended(data, lambda some: _decode_fraction(some, "GRAY", shape, stored_side))
 
 
+def decode_colour_frame(data: bytes) -> npt.NDArray[np.uint8]:
+    """The three components of a JPEG frame of 8 bits as RGB [rows, columns, 3]."""
+    return _decode_mended(data, lambda some: simplejpeg.decode_jpeg(some, "RGB"))
+
+
 def decode_precise_frame(data: bytes) -> npt.NDArray[Any]:
     """The values, uint8 or uint16, of a JPEG frame of 12 bits or of lossless JPEG.
 

@@ -53,9 +53,9 @@ class Radiograph:
     placement: Letterbox  # from pixels of the file to `pixels`, and back
 
 
-def read_radiograph(path: Path, *, size: int, crop_borders: bool = False) -> Radiograph:
+def read_radiograph(path: Path, *, size: int, crop_borders: bool = False, frame: int | None = None) -> Radiograph:
     """The image file at `path`, decoded; raises ImageError as `read_file` and `decode_radiograph` do."""
-    return decode_radiograph(read_file(path), size=size, crop_borders=crop_borders)
+    return decode_radiograph(read_file(path), size=size, crop_borders=crop_borders, frame=frame)
 
 
 def read_file(path: Path) -> bytes:
@@ -83,14 +83,15 @@ def read_file(path: Path) -> bytes:
     return data
 
 
-def decode_radiograph(data: bytes, *, size: int, crop_borders: bool = False) -> Radiograph:
+def decode_radiograph(data: bytes, *, size: int, crop_borders: bool = False, frame: int | None = None) -> Radiograph:
     """Decodes PNG (1 to 16 bits; grey, RGB, palette, alpha), JPEG or DICOM bytes and fits them into `size` x `size`.
 
     Colour becomes luma (Rec. 601). Alpha is left out, not blended: the 0.6 % RGBA files of NIH are opaque. 8-bit values
     stay as published; 16-bit values are scaled so that the percentiles of GREY_WINDOW of the resized picture become 0
-    and 255, since such files seldom fill their range. DICOM files say what is black and white (`dicom_display`). The
-    aspect is kept, with square pixels where a DICOM file says that its own are not; the bars are 0; large images are
-    averaged down by area, small ones enlarged bicubically. EXIF orientation is not applied.
+    and 255, since such files seldom fill their range. DICOM files say what is black and white (`dicom.display`);
+    of several frames, `frame` is the number, from 1, of the one that is meant. The aspect is kept, with square pixels
+    where a DICOM file says that its own are not; the bars are 0; large images are averaged down by area, small ones
+    enlarged bicubically. EXIF orientation is not applied.
 
     JPEG and JPEG 2000 are decoded at a fraction of their size where that leaves enough: at least 53 dB to a full
     decode. `crop_borders` cuts off black borders first (collimators, scanned film), by grey value alone: it is
@@ -99,7 +100,7 @@ def decode_radiograph(data: bytes, *, size: int, crop_borders: bool = False) -> 
     Raises ImageError whose `reason` is one of `reasons.REASONS`. Damage within the data of a JPEG or DICOM file often
     goes unnoticed: no decoder reports it all, so compare digests with those of the publisher.
     """
-    exposure = _decode(data, stored_side=None if crop_borders else size)
+    exposure = _decode(data, stored_side=None if crop_borders else size, frame=frame)
     grey = _to_grey(exposure.plane)
     whole = (0, 0, exposure.height, exposure.width)
     kept = _find_content(_show(exposure, grey.values)) if crop_borders else whole
@@ -118,7 +119,7 @@ def decode_radiograph(data: bytes, *, size: int, crop_borders: bool = False) -> 
     )
 
 
-def _decode(data: bytes, *, stored_side: int | None) -> Exposure:
+def _decode(data: bytes, *, stored_side: int | None, frame: int | None) -> Exposure:
     if not data:
         raise ImageError("empty", "The file has no bytes, expected an image. Fetch it again.")
     if is_png(data):
@@ -126,7 +127,7 @@ def _decode(data: bytes, *, stored_side: int | None) -> Exposure:
     if is_jpeg(data):
         return decode_jpeg(data, stored_side=stored_side)
     if is_dicom(data):
-        return decode_dicom(data, stored_side=stored_side)
+        return decode_dicom(data, stored_side=stored_side, frame=frame)
     raise refuse(data)
 
 

@@ -5,6 +5,8 @@ import math
 import pydicom
 
 from cxr_pipeline.errors import ImageError
+from cxr_pipeline.images.decode.dicom.colours import COLOURS, PALETTE
+from cxr_pipeline.images.decode.dicom.native import HALVED
 
 DEPTHS = (8, 16)  # bits allocated
 MODALITIES = ("", "CR", "DX", "DR", "RG", "RF", "XA", "OT")  # plain radiography, and what such files are filed under
@@ -17,7 +19,7 @@ OTHER_BODY_PARTS = frozenset({
     "SKULL", "SSPINE", "TIBIA", "TIBIAFIBULA", "TOE", "ULNA", "UPPEREXTREMITY", "WRIST", "ZYGOMA",
 })  # fmt: skip
 
-_GREY = ("MONOCHROME1", "MONOCHROME2")  # low values white, low values black
+GREY = ("MONOCHROME1", "MONOCHROME2")  # low values white, low values black
 _FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 # Without one of these the bytes have several readings. HighBit is BitsStored - 1 where it is absent (PS3.5 8.1.1).
 _NEEDED = ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation", "PhotometricInterpretation")
@@ -29,8 +31,11 @@ _NUMBERS = (
 _MEND = "Mend the header, or export the file again from its archive."
 
 
-def check_header(header: pydicom.Dataset) -> None:
-    """Raises ImageError with reason not_an_image, not_radiograph, not_chest, damaged or unsupported."""
+def check_header(header: pydicom.Dataset, frame: int | None) -> None:
+    """`frame`: the number, from 1, of the frame that is asked for; None where the file should have only one.
+
+    Raises ImageError with reason not_an_image, not_radiograph, not_chest, damaged or unsupported.
+    """
     if "Rows" not in header:
         raise ImageError("not_an_image", "The DICOM file describes no picture, expected an image. Replace it.")
     _check_kind(header)
@@ -40,6 +45,7 @@ def check_header(header: pydicom.Dataset) -> None:
         if header.get(keyword) in (None, ""):
             raise ImageError("damaged", f"The DICOM header lacks {keyword}, without which no pixel is sure. {_MEND}")
     _check_form(header)
+    _check_frame(header, frame)
     _check_bits(header)
     _check_display(header)
 
@@ -70,13 +76,31 @@ def _check_number(header: pydicom.Dataset, keyword: str) -> None:
 
 
 def _check_form(header: pydicom.Dataset) -> None:
-    frames, shown = int(header.get("NumberOfFrames") or 1), str(header.PhotometricInterpretation)
-    if shown not in _GREY or frames != 1:
-        found, expected = f"{frames} frames of {shown[:16]}", f"one of {' or '.join(_GREY)}"
-        raise ImageError("unsupported", f"The DICOM file has {found}, expected {expected}. Convert it.")
-    samples = header.get("SamplesPerPixel") or 1
-    if samples != 1:
-        raise ImageError("unsupported", f"The DICOM header has {samples} samples per {shown} pixel, not 1. {_MEND}")
+    shown, samples = str(header.PhotometricInterpretation), header.get("SamplesPerPixel") or 1
+    if shown not in (*GREY, *COLOURS):
+        forms = ", ".join((*GREY, *COLOURS))
+        raise ImageError("unsupported", f"The DICOM file is {shown[:16]}, expected {forms}. Convert it.")
+    expected = 1 if shown in (*GREY, PALETTE) else 3
+    if samples != expected:
+        raise ImageError(
+            "unsupported", f"The DICOM header has {samples} samples per {shown} pixel, not {expected}. {_MEND}"
+        )
+    if expected == 3 and header.PixelRepresentation:
+        raise ImageError("unsupported", f"The DICOM header has signed {shown} values, expected unsigned. {_MEND}")
+    if shown == HALVED and header.Columns % 2:
+        raise ImageError("damaged", f"The DICOM header has {shown} with an odd number of columns. {_MEND}")
+
+
+def _check_frame(header: pydicom.Dataset, frame: int | None) -> None:
+    frames = int(header.get("NumberOfFrames") or 1)
+    if frame is None and frames != 1:
+        raise ImageError(
+            "unsupported",
+            f"The DICOM file has {frames} frames, expected one. State which (`frame=1` to `frame={frames}` of "
+            "`decode_radiograph` and `read_radiograph`), or extract it into a file of its own.",
+        )
+    if frame is not None and not 1 <= frame <= frames:
+        raise ImageError("unsupported", f"Frame {frame} is asked for, the file has 1 to {frames}. State one of these.")
 
 
 def _check_bits(header: pydicom.Dataset) -> None:

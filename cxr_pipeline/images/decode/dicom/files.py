@@ -16,11 +16,18 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag, Tag
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import (
+    JPEG2000,
+    DeflatedExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+)
 
 from cxr_pipeline.errors import ImageError
-from cxr_pipeline.images.decode.dicom.checks import check_header
-from cxr_pipeline.images.decode.dicom.display import has_padding, is_linear, show, show_linear
+from cxr_pipeline.images.decode.dicom.checks import GREY, check_header
+from cxr_pipeline.images.decode.dicom.colours import NAMES, PALETTE, grey_of_channels, grey_of_palette
+from cxr_pipeline.images.decode.dicom.display import Shown, has_padding, is_linear, show, show_linear
 from cxr_pipeline.images.decode.dicom.frames import decode_pixels
 from cxr_pipeline.images.decode.exposure import MAX_SOURCE_PIXELS, Exposure, Plane, check_decoded, check_shape
 
@@ -29,13 +36,17 @@ SPACING_TOLERANCE = 0.01  # spacings nearer than that are square pixels, written
 _TAGS: list[BaseTag | int] = [
     Tag(keyword)
     for keyword in (
-        "BitsAllocated", "BitsStored", "BodyPartExamined", "Columns", "HighBit", "ImagerPixelSpacing", "Modality",
+        "BitsAllocated", "BitsStored", "BluePaletteColorLookupTableData", "BluePaletteColorLookupTableDescriptor",
+        "BodyPartExamined", "Columns", "GreenPaletteColorLookupTableData", "GreenPaletteColorLookupTableDescriptor",
+        "HighBit", "ImagerPixelSpacing", "Modality",
         "ModalityLUTSequence", "NumberOfFrames", "PhotometricInterpretation", "PixelAspectRatio",
-        "PixelPaddingRangeLimit", "PixelPaddingValue", "PixelRepresentation", "PixelSpacing", "RescaleIntercept",
+        "PixelPaddingRangeLimit", "PixelPaddingValue", "PixelRepresentation", "PixelSpacing", "PlanarConfiguration",
+        "RedPaletteColorLookupTableData", "RedPaletteColorLookupTableDescriptor", "RescaleIntercept",
         "RescaleSlope", "Rows", "SamplesPerPixel", "VOILUTFunction", "VOILUTSequence", "WindowCenter", "WindowWidth",
     )
 ]  # fmt: skip
 _PIXEL_DATA = 0x7FE00010
+_TURNS_BACK = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEG2000Lossless, JPEG2000)
 _PREAMBLE, _MAGIC = 128, b"DICM"
 _MAX_INFLATED = 4 * MAX_SOURCE_PIXELS
 # What pydicom and the decoders behind it raise for damaged files; they have no error class in common.
@@ -58,19 +69,21 @@ def is_dicom(data: bytes) -> bool:
     return data[_PREAMBLE : _PREAMBLE + len(_MAGIC)] == _MAGIC
 
 
-def decode_dicom(data: bytes, *, stored_side: int | None) -> Exposure:
-    """Decodes a DICOM file with one grey frame of 8 or 16 allocated bits, in any compression of `dicom_frames`.
+def decode_dicom(data: bytes, *, stored_side: int | None, frame: int | None = None) -> Exposure:
+    """Decodes a grey frame of 8 or 16 allocated bits, in any compression of `frames`; colours that are grey count.
+
+    `frame` is its number, from 1; None where the file should have only one.
 
     `stored_side` is the long side, pixels, that it will be resized to: where the values are shown linearly, which is
     when it makes no difference, no more of a frame is decoded than that asks for; None decodes every pixel.
 
     Raises ImageError whose `reason` is not_an_image (no pixels), not_radiograph, not_chest, truncated, damaged, blank,
-    or unsupported (colour, several frames, another compression), or as `check_shape` does.
+    or unsupported (colours, several frames and none stated, another compression), or as `check_shape` does.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they quote values of the file
-            return _decode(_read(data), stored_side)
+            return _decode(_read(data), stored_side, frame)
     except _DAMAGE as error:
         # `from None`: the cause may quote values of the file.
         raise ImageError(
@@ -110,23 +123,20 @@ def _inflate(data: bytes) -> bytes:
     return inflated
 
 
-def _decode(file: DicomFile, stored_side: int | None) -> Exposure:
+def _decode(file: DicomFile, stored_side: int | None, frame: int | None) -> Exposure:
     header = file.header
-    check_header(header)
+    check_header(header, frame)
     aspect = _pixel_aspect(header)
     check_shape(header.Rows, header.Columns, pixel_aspect=aspect)
-    plane = _decode_plane(file, stored_side if is_linear(header) and aspect == 1 else None)
-    is_padded = has_padding(header, plane.values)
-    if is_padded and plane.factor > 1:  # padding must not be averaged with what the detector saw
-        plane = _decode_plane(file, None)
-    shown = show(header, plane) if is_padded or not is_linear(header) else show_linear(header, plane)
+    shown = _show(file, stored_side if aspect == 1 else None, frame or 1)
+    photometric = NAMES.get(header.PhotometricInterpretation, str(header.PhotometricInterpretation))
     return Exposure(
         plane=shown.plane,
         height=header.Rows,
         width=header.Columns,
         bit_depth=header.BitsStored,
-        photometric=header.PhotometricInterpretation,
-        mode=f"DICOM{header.BitsStored}-{header.PhotometricInterpretation}",
+        photometric=photometric,
+        mode=f"DICOM{header.BitsStored}-{photometric}",
         window=shown.window,
         is_window_stated=shown.is_window_stated,
         is_inverted=shown.is_inverted,
@@ -134,8 +144,28 @@ def _decode(file: DicomFile, stored_side: int | None) -> Exposure:
     )
 
 
-def _decode_plane(file: DicomFile, stored_side: int | None) -> Plane:
-    plane = decode_pixels(file.header, file.element, stored_side=stored_side)
+def _show(file: DicomFile, stored_side: int | None, frame: int) -> Shown:
+    header = file.header
+    if header.PhotometricInterpretation not in GREY:
+        return _show_colours(header, _decode_plane(file, None, frame))
+    plane = _decode_plane(file, stored_side if is_linear(header) else None, frame)
+    is_padded = has_padding(header, plane.values)
+    if is_padded and plane.factor > 1:  # padding must not be averaged with what the detector saw
+        plane = _decode_plane(file, None, frame)
+    return show(header, plane) if is_padded or not is_linear(header) else show_linear(header, plane)
+
+
+def _show_colours(header: pydicom.Dataset, plane: Plane) -> Shown:
+    if header.PhotometricInterpretation == PALETTE:
+        return Shown(*grey_of_palette(header, plane.values), is_inverted=False)
+    # Decoders of JPEG and JPEG 2000 turn chroma back themselves.
+    is_turned_back = header.file_meta.TransferSyntaxUID in _TURNS_BACK
+    is_luma = header.PhotometricInterpretation.startswith("YBR") and not is_turned_back
+    return Shown(*grey_of_channels(plane.values, header.BitsStored, is_luma=is_luma), is_inverted=False)
+
+
+def _decode_plane(file: DicomFile, stored_side: int | None, frame: int) -> Plane:
+    plane = decode_pixels(file.header, file.element, stored_side=stored_side, frame=frame)
     return check_decoded(plane, file.header.Rows, file.header.Columns)
 
 

@@ -47,7 +47,7 @@ def dicom_of(values, *, syntax=ExplicitVRLittleEndian, bits=12, shown="MONOCHROM
             header.add(value)
         else:
             setattr(header, keyword, value)
-    if syntax == ExplicitVRBigEndian:
+    if syntax == ExplicitVRBigEndian and "PixelData" not in tags:
         header.PixelData = values.astype(values.dtype.newbyteorder(">")).tobytes()
     if syntax == RLELossless:
         header.compress(RLELossless)

@@ -1,6 +1,6 @@
 """What the standard says is shown of stored values, in plain numpy: nothing of the package is called here.
 
-PS3.3 C.7.5.1.1.2 (padding), C.11.1.1 (modality LUT, rescale), C.11.2.1.1 (VOI LUT), C.11.2.1.2 and C.11.2.1.3 (windows).
+PS3.3 C.7.5.1.1.2 (padding), C.11.1.1 (modality LUT, rescale), C.11.2.1.1 (VOI LUT), C.11.2.1.2 and .3 (windows).
 What it leaves open is as our docs say: without a window 8 bits stay as they are and others lie between percentiles of
 what is not padding, as where the window lies beside all values; padding is black.
 """

@@ -76,7 +76,7 @@ def test_flipped_bytes_raise_nothing_but_image_errors(syntax):
 
 def test_no_tag_that_names_the_patient_is_parsed(monkeypatch):
     seen = []
-    monkeypatch.setattr("cxr_pipeline.images.decode.dicom.files._decode", lambda file, _: seen.append(file.header))
+    monkeypatch.setattr("cxr_pipeline.images.decode.dicom.files._decode", lambda file, *_: seen.append(file.header))
     decode_dicom(dicom_of(values_of(), **FULL_WINDOW), stored_side=None)
     assert seen[0].Rows == SIZE
     assert "planted" not in str(seen[0]).lower()
