@@ -3,6 +3,7 @@
 import polars as pl
 import pytest
 
+from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.mimic import (
     read_findings,
     read_images,
@@ -63,6 +64,13 @@ def test_columns_go_by_name(root):
         said(1, "Support Devices", 1),
         said(1, "Atelectasis", 0),
     }
+
+
+def test_studies_without_a_row_and_rows_without_a_study_are_counted(root):
+    write_experts(root, label_row("59999999", Edema="1.0"))
+    missing, strangers = DATASETS["mimic"].find_gaps(root)
+    assert "mimic-cxr-2.0.0-chexpert.csv: 1 of 2 studies have no row and no labels (8 in the release)" in missing
+    assert strangers.endswith("1 of its 1 rows are of no study of the metadata")
 
 
 def test_experts_replace_the_text_labeler_for_the_whole_study(root):

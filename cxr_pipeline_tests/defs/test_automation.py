@@ -67,7 +67,8 @@ def test_changed_source_is_made_again_alone_with_the_cohort(settings: Settings, 
     first = tick(settings, instance, None)
     everything = build_definitions(settings).resolve_job_def(HARMONIZE)
     assert everything.execute_in_process(instance=instance).success
-    (settings.nih_root / "train_val_list.txt").unlink()
+    for name in ("train_val_list.txt", "test_list.txt"):
+        (settings.nih_root / name).unlink()
     (request,) = tick(settings, instance, first.cursor).run_requests
     splits = {f"split/{name}" for name in ("duplicates", "cohort", "summary")}
     assert run(settings, instance, request) == {"raw/nih", "labels/nih", "images/nih"} | splits
