@@ -131,7 +131,7 @@ def evaluate_shifted(demo: Demo, folder: Path, *, rows: int) -> pl.DataFrame:
         target = lake.folder("images", source)
         target.mkdir(parents=True)
         for file in (demo.lake / "images" / source).iterdir():
-            if file.name != "index.parquet" and not file.name.startswith("."):
+            if not file.name.startswith(("index.", ".")):  # nor the note that says whose index it is
                 (target / file.name).symlink_to(file)
         index = pl.read_parquet(demo.lake / "images" / source / "index.parquet")
         if index.is_empty():

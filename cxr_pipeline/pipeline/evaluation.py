@@ -8,6 +8,7 @@ import polars as pl
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.launch.job import Job
 from cxr_pipeline.pipeline.jobs import Launch, OnEvent, ignore_event, prepare_stage_job, track_job
+from cxr_pipeline.pipeline.origins import check_indexes
 from cxr_pipeline.pipeline.training import Checkpoint, evaluated_checkpoint
 from cxr_pipeline.storage.files import file_digest, mirror_folder
 from cxr_pipeline.storage.lake import Lake, read_table, write_table
@@ -98,6 +99,7 @@ def write_report(lake: Lake, *, tracker: Tracker) -> tuple[Path, TrackedRun]:
 
 def _evaluation_job(lake: Lake, checkpoint: Checkpoint, config: "EvaluateConfig") -> Job:
     """The job of one evaluation task over a checkpoint."""
+    check_indexes(lake)
     return prepare_stage_job(lake, "evaluation", config=config.model_dump(mode="json"), checkpoint=checkpoint.folder)
 
 

@@ -38,9 +38,23 @@ def check_sources(lake: Lake) -> None:
 
 
 def check_cohort(lake: Lake) -> None:
-    """Raises OriginError where the cohort is not of the labels, indexes and duplicates that are there now."""
+    """Raises OriginError where the cohort is not of the labels, indexes and duplicates that are there now.
+
+    Raises StoreError where the shards of a store are not those of its index.
+    """
+    from cxr_pipeline.images.store.integrity import check_shards
+
     check_sources(lake)
     check_table(lake, COHORT, command="cxr split")
+    for name in DATASETS:
+        check_shards(lake.folder("images", name))
+
+
+def check_indexes(lake: Lake) -> None:
+    """Raises OriginError where the index of a store was replaced since it was made."""
+    for name in DATASETS:
+        if origin_path(index_path(lake, name)).is_file():
+            read_origin(index_path(lake, name), remedy=f"run `cxr images {name}` (or materialize images/{name})")
 
 
 def check_table(lake: Lake, asset: str, *, command: str) -> None:

@@ -3,18 +3,19 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from typer.testing import CliRunner
 
 from cxr_pipeline.cli.main import app
 from cxr_pipeline.datasets import DATASETS
-from cxr_pipeline.errors import OriginError
+from cxr_pipeline.errors import OriginError, StoreError
 from cxr_pipeline.images.store.shards import StoreForm
 from cxr_pipeline.phantom.write import PhantomRequest, write_phantoms
-from cxr_pipeline.pipeline.images import write_images
+from cxr_pipeline.pipeline.images import index_path, write_images
 from cxr_pipeline.pipeline.labels import write_labels
-from cxr_pipeline.pipeline.origins import check_cohort, check_sources
+from cxr_pipeline.pipeline.origins import check_cohort, check_indexes, check_sources
 from cxr_pipeline.pipeline.raw import write_inventory
 from cxr_pipeline.pipeline.reports import write_imported_states, write_report_evidence
 from cxr_pipeline.pipeline.split import write_cohort, write_duplicates
@@ -23,6 +24,7 @@ from cxr_pipeline.storage.files import file_digest
 from cxr_pipeline.storage.lake import Lake
 from cxr_pipeline.storage.origins import write_origin
 from cxr_pipeline_tests.pipeline.lakes import NIH, prepare, split, write_nih
+from cxr_pipeline_tests.shards import write_pixels
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +123,30 @@ def test_cohort_of_another_lake_is_refused(lake: Lake):
     pl.read_parquet(path).head(-1).write_parquet(path)
     with pytest.raises(OriginError, match="was replaced"):
         check_cohort(lake)
+
+
+def test_training_on_the_shard_of_another_store_is_refused(home: Path, lake: Lake):
+    """The shard has as many images, in another order."""
+    (shard,) = lake.folder("images", "nih").glob("*.arrow")
+    ids = pl.read_parquet(index_path(lake, "nih")).sort("row", descending=True)["image_id"].to_list()
+    write_pixels(shard, ids, np.zeros((len(ids), 32, 32), dtype=np.uint8))
+    with pytest.raises(StoreError, match="holds other images than .*`cxr images nih`"):
+        check_cohort(lake)
+    shard.unlink()
+    with pytest.raises(StoreError, match="is missing"):
+        check_cohort(lake)
+    write_images(lake, NIH, home / "nih", form=StoreForm(32))
+    check_cohort(lake)
+
+
+def test_index_of_another_store_is_refused(lake: Lake):
+    index = index_path(lake, "nih")
+    place = pl.read_parquet(index).select("shard", "row")
+    rolled = pl.read_parquet(index).with_columns(pl.concat([place.tail(1), place.head(-1)]))
+    rolled.write_parquet(index)
+    for check in (check_indexes, check_sources, check_cohort):
+        with pytest.raises(OriginError, match="index.*was replaced"):
+            check(lake)
 
 
 def test_cohort_that_comes_out_the_same_from_other_labels_keeps_its_bytes(lake: Lake):
