@@ -8,7 +8,7 @@ from typing import Any
 from cxr_pipeline.errors import ImageError
 from cxr_pipeline.evaluation.classifier import Classifier
 from cxr_pipeline.evaluation.overlays import OVERLAY_SUFFIX, OverlayWriter
-from cxr_pipeline.images.decode.dicom.files import is_dicom
+from cxr_pipeline.images.decode.dicom.preamble import is_dicom
 from cxr_pipeline.images.decode.pixels import read_file
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom")

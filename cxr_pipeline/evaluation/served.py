@@ -7,7 +7,7 @@ from typing import Any
 
 from cxr_pipeline.errors import ImageError
 from cxr_pipeline.evaluation.classifier import Classifier
-from cxr_pipeline.images.decode.dicom.files import is_dicom
+from cxr_pipeline.images.decode.dicom.preamble import is_dicom
 from cxr_pipeline.images.decode.jpeg import is_jpeg
 from cxr_pipeline.images.decode.pixels import read_file
 from cxr_pipeline.images.decode.png import is_png

@@ -9,7 +9,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from cxr_pipeline.images.decode.dicom.files import is_dicom
+from cxr_pipeline.images.decode.dicom.preamble import is_dicom
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_COLOURS = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGB with alpha"}
@@ -63,7 +63,7 @@ def _dicom_facts(data: bytes) -> dict[str, str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they quote values of the file
-            header = pydicom.dcmread(io.BytesIO(data), specific_tags=_TAGS, stop_before_pixels=True)
+            header = pydicom.dcmread(io.BytesIO(data), specific_tags=_TAGS, stop_before_pixels=True, force=True)
             return _tag_facts(header)
     except _DAMAGE:
         return {}
@@ -81,22 +81,25 @@ def _tag_facts(header: pydicom.Dataset) -> dict[str, str]:
     return {
         **({"size": _size(header.Columns, header.Rows)} if "Rows" in header else {}),
         **{name: str(value) for name, value in named.items() if value not in (None, "")},
-        "transfer syntax": header.file_meta.TransferSyntaxUID.name,
+        "transfer syntax": syntax.name if (syntax := header.file_meta.get("TransferSyntaxUID")) else "not named",
         **({"shown by": _describe_window(header)} if "Rows" in header else {}),
     }
 
 
 def _describe_window(header: pydicom.Dataset) -> str:
-    """What decides black and white, as `dicom_display` chooses it."""
+    """What decides black and white, as `dicom.display` chooses it where a window lies among the values."""
+    if not str(header.get("PhotometricInterpretation")).startswith("MONOCHROME"):
+        return "the values as they are, where all channels agree"
     if header.get("VOILUTSequence"):
         return f"VOI LUT, the first of {len(header.VOILUTSequence)}"
     centres, widths = _numbers(header, "WindowCenter"), _numbers(header, "WindowWidth")
-    if centres and widths and widths[0] > 1:
+    if centres and widths and widths[0] > 0:
         function = str(header.get("VOILUTFunction") or "LINEAR").lower()
         return f"window centre {centres[0]:g}, width {widths[0]:g}, {function}, the first of {len(centres)}"
-    if header.get("BitsAllocated") == header.get("BitsStored") == 8 and not header.get("ModalityLUTSequence"):
+    is_signed = header.get("PixelRepresentation")
+    if header.get("BitsStored") == 8 and not is_signed and not header.get("ModalityLUTSequence"):
         return "the 8-bit values as they are"
-    return "percentiles of the values, as the file names no window"
+    return "percentiles of the values, as the file names no window of some width"
 
 
 def _numbers(header: pydicom.Dataset, keyword: str) -> list[float]:

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cxr_pipeline.errors import ImageError
-from cxr_pipeline.images.decode.dicom.files import decode_dicom, is_dicom
+from cxr_pipeline.images.decode.dicom.files import decode_dicom
+from cxr_pipeline.images.decode.dicom.preamble import is_dicom
 from cxr_pipeline.images.decode.exposure import GREY_WINDOW, MIN_SHARE, WHOLE_BYTE, Exposure, Plane, is_beside
 from cxr_pipeline.images.decode.jpeg import decode_jpeg, is_jpeg
 from cxr_pipeline.images.decode.kinds import refuse

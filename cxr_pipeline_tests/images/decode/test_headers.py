@@ -45,12 +45,19 @@ def test_nothing_of_the_patient_is_told():
             "window centre 300, width 600, linear, the first of 2",
         ),
         ({"WindowCenter": 300, "WindowWidth": 0}, "percentiles"),
+        ({"WindowCenter": 0.5, "WindowWidth": 0.4, "VOILUTFunction": "SIGMOID"}, "width 0.4, sigmoid"),
+        ({"shown": "RGB", "SamplesPerPixel": 3}, "all channels agree"),
         ({**FULL_WINDOW, "VOILUTSequence": [lut_item(0, [0, 9, 99], 16)]}, "VOI LUT"),
     ],
     ids=["none", "window", "windows", "no width", "lut"],
 )
 def test_what_decides_black_and_white_is_named(tags: dict, words: str):
     assert words in describe_header(dicom_of(values_of(), **tags))["shown by"]
+
+
+def test_a_dicom_file_without_preamble_tells_the_same():
+    data = dicom_of(values_of())
+    assert describe_header(data[132:]) == describe_header(data)
 
 
 def test_deflated_header_is_not_inflated():

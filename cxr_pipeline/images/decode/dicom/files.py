@@ -29,6 +29,7 @@ from cxr_pipeline.images.decode.dicom.checks import GREY, check_header
 from cxr_pipeline.images.decode.dicom.colours import NAMES, PALETTE, grey_of_channels, grey_of_palette
 from cxr_pipeline.images.decode.dicom.display import Shown, has_padding, is_linear, show, show_linear
 from cxr_pipeline.images.decode.dicom.frames import decode_pixels
+from cxr_pipeline.images.decode.dicom.preamble import find_start, guess_syntax, has_meta
 from cxr_pipeline.images.decode.exposure import MAX_SOURCE_PIXELS, Exposure, Plane, check_decoded, check_shape
 
 SPACING_TOLERANCE = 0.01  # spacings nearer than that are square pixels, written with few digits
@@ -47,7 +48,6 @@ _TAGS: list[BaseTag | int] = [
 ]  # fmt: skip
 _PIXEL_DATA = 0x7FE00010
 _TURNS_BACK = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEG2000Lossless, JPEG2000)
-_PREAMBLE, _MAGIC = 128, b"DICM"
 _MAX_INFLATED = 4 * MAX_SOURCE_PIXELS
 # What pydicom and the decoders behind it raise for damaged files; they have no error class in common.
 _DAMAGE = (
@@ -62,11 +62,6 @@ class DicomFile(NamedTuple):
 
     header: pydicom.Dataset
     element: memoryview
-
-
-def is_dicom(data: bytes) -> bool:
-    """Whether `data` has the magic word of a DICOM file, after its preamble of 128 bytes."""
-    return data[_PREAMBLE : _PREAMBLE + len(_MAGIC)] == _MAGIC
 
 
 def decode_dicom(data: bytes, *, stored_side: int | None, frame: int | None = None) -> Exposure:
@@ -94,10 +89,13 @@ def decode_dicom(data: bytes, *, stored_side: int | None, frame: int | None = No
 def _read(data: bytes) -> DicomFile:
     """Stops before the pixels, which are never copied."""
     buffer = io.BytesIO(data)
-    buffer.seek(_PREAMBLE + len(_MAGIC))
-    meta = FileMetaDataset(read_dataset(buffer, False, True, stop_when=lambda tag, *_: tag.group != 2))
+    start = find_start(data) or 0
+    buffer.seek(start)
+    meta = FileMetaDataset()
+    if has_meta(data[start : start + 8]):
+        meta = FileMetaDataset(read_dataset(buffer, False, True, stop_when=lambda tag, *_: tag.group != 2))
     if "TransferSyntaxUID" not in meta:
-        raise ImageError("not_an_image", "The DICOM file names no transfer syntax, expected an image. Replace it.")
+        meta.TransferSyntaxUID = guess_syntax(data[buffer.tell() : buffer.tell() + 8])
     syntax = meta.TransferSyntaxUID
     if syntax == DeflatedExplicitVRLittleEndian:
         data = _inflate(data[buffer.tell() :])
