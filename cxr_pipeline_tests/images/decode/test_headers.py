@@ -49,7 +49,7 @@ def test_nothing_of_the_patient_is_told():
         ({"shown": "RGB", "SamplesPerPixel": 3}, "all channels agree"),
         ({**FULL_WINDOW, "VOILUTSequence": [lut_item(0, [0, 9, 99], 16)]}, "VOI LUT"),
     ],
-    ids=["none", "window", "windows", "no width", "lut"],
+    ids=["none", "window", "windows", "no width", "narrow", "colours", "lut"],
 )
 def test_what_decides_black_and_white_is_named(tags: dict, words: str):
     assert words in describe_header(dicom_of(values_of(), **tags))["shown by"]

@@ -17,9 +17,7 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import (
-    JPEG2000,
     DeflatedExplicitVRLittleEndian,
-    JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
 )
@@ -47,7 +45,6 @@ _TAGS: list[BaseTag | int] = [
     )
 ]  # fmt: skip
 _PIXEL_DATA = 0x7FE00010
-_TURNS_BACK = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEG2000Lossless, JPEG2000)
 _MAX_INFLATED = 4 * MAX_SOURCE_PIXELS
 # What pydicom and the decoders behind it raise for damaged files; they have no error class in common.
 _DAMAGE = (
@@ -156,9 +153,9 @@ def _show(file: DicomFile, stored_side: int | None, frame: int) -> Shown:
 def _show_colours(header: pydicom.Dataset, plane: Plane) -> Shown:
     if header.PhotometricInterpretation == PALETTE:
         return Shown(*grey_of_palette(header, plane.values), is_inverted=False)
-    # Decoders of JPEG and JPEG 2000 turn chroma back themselves.
-    is_turned_back = header.file_meta.TransferSyntaxUID in _TURNS_BACK
-    is_luma = header.PhotometricInterpretation.startswith("YBR") and not is_turned_back
+    # The decoder of JPEG turns chroma back itself, that of JPEG 2000 what is named YBR_RCT and YBR_ICT.
+    is_luma = header.PhotometricInterpretation.startswith("YBR_FULL")
+    is_luma = is_luma and header.file_meta.TransferSyntaxUID not in (JPEGBaseline8Bit, JPEGExtended12Bit)
     return Shown(*grey_of_channels(plane.values, header.BitsStored, is_luma=is_luma), is_inverted=False)
 
 

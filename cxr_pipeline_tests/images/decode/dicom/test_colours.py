@@ -1,9 +1,7 @@
 """Grey pictures that are kept as colours are read in every form; coloured ones are refused by name."""
 
-import imagecodecs
 import numpy as np
 import pytest
-from pydicom.encaps import encapsulate
 from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
@@ -17,39 +15,10 @@ from pydicom.uid import (
 
 from cxr_pipeline.errors import ImageError
 from cxr_pipeline.images.decode.pixels import decode_radiograph
+from cxr_pipeline_tests.images.decode.dicom.coloured import channels_of, coloured_dicom, palette_of
 from cxr_pipeline_tests.images.decode.dicom.dicoms import SIZE, dicom_of, values_of
 
 NATIVE = [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian]
-ENCODERS = {
-    JPEGBaseline8Bit: lambda values: imagecodecs.jpeg8_encode(values, level=97),
-    JPEGLosslessSV1: lambda values: imagecodecs.jpeg8_encode(values, lossless=True, predictor=1),
-    JPEGLSLossless: imagecodecs.jpegls_encode,
-    JPEG2000Lossless: lambda values: imagecodecs.jpeg2k_encode(values, level=0, codecformat="j2k", reversible=True),
-}
-
-
-def channels_of(grey, form, bits=8):
-    """Three channels of a grey picture, of its type."""
-    neutral = np.full_like(grey, 2 ** (bits - 1)) if form.startswith("YBR_FULL") else grey
-    return np.stack([grey, neutral, neutral], axis=-1)
-
-
-def coloured_dicom(channels, form, *, syntax=ExplicitVRLittleEndian, bits=8, planar=0, **tags):
-    """A file of channels [rows, columns, 3]."""
-    first = np.ascontiguousarray(channels[..., 0])
-    if syntax in ENCODERS:
-        tags = {"PixelData": encapsulate([bytes(ENCODERS[syntax](channels))]), **tags}
-    else:
-        tags = {"PixelData": (np.moveaxis(channels, -1, 0) if planar else channels).tobytes(), **tags}
-    return dicom_of(
-        first,
-        syntax=syntax,
-        bits=bits,
-        shown=form,
-        SamplesPerPixel=3,
-        PlanarConfiguration=planar,
-        **tags,
-    )
 
 
 def shown(data):
@@ -110,14 +79,6 @@ def test_few_coloured_pixels_are_enough_to_be_refused(form):
     with pytest.raises(ImageError, match="colours in 0.1%") as error:
         shown(coloured_dicom(channels, form))
     assert error.value.reason == "unsupported"
-
-
-def palette_of(entries, *, bits, first=0, blue=None, packed=False):
-    tags = {}
-    for name, table in (("Red", entries), ("Green", entries), ("Blue", entries if blue is None else blue)):
-        tags[f"{name}PaletteColorLookupTableDescriptor"] = [len(entries) % 2**16, first, bits]
-        tags[f"{name}PaletteColorLookupTableData"] = table.astype("u1" if packed else "<u2").tobytes()
-    return tags
 
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLSLossless, RLELossless])

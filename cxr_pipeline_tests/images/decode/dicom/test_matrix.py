@@ -17,11 +17,13 @@ from pydicom.uid import (
 from cxr_pipeline.errors import ImageError
 from cxr_pipeline.images.decode.pixels import decode_radiograph
 from cxr_pipeline.images.decode.reasons import REASONS
+from cxr_pipeline_tests.images.decode.dicom.coloured import channels_of, coloured_dicom, palette_of
 from cxr_pipeline_tests.images.decode.dicom.dicoms import dicom_of
 from cxr_pipeline_tests.images.decode.dicom.standard import Display, Table, shown_greys
 
 SIDE = 32
 FILES_OF_EACH = 130  # of 16 kinds: 2,080
+FILES_OF_EACH_COLOUR = 12  # of 24 kinds: 288
 MOST_REFUSED = 2  # of them
 NATIVE = [ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian]
 SYNTAXES = [*NATIVE, RLELossless, JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless]
@@ -49,6 +51,33 @@ def test_every_form_is_shown_as_the_standard_says(syntax, form):
         assert difference <= 1.01, f"{choice} {difference}"
     assert set(refused) <= set(REASONS)
     assert len(refused) <= MOST_REFUSED
+
+
+@pytest.mark.parametrize("form", ["RGB", "YBR_FULL", "PALETTE COLOR"])
+@pytest.mark.parametrize("syntax", SYNTAXES, ids=lambda syntax: syntax.keyword)
+def test_every_grey_form_of_colours_is_shown_from_none_to_all_bits(syntax, form):
+    """PS3.3 C.7.6.3.1.2: grey is R = G = B, or Y with neutral chroma; no window is defined for either."""
+    rng = np.random.default_rng([SYNTAXES.index(syntax), len(form)])
+    for _ in range(FILES_OF_EACH_COLOUR):
+        greys, data = make_coloured_file(rng, syntax, form)
+        assert np.abs(decode_radiograph(data, size=SIDE).pixels - greys).max() <= 1.01
+
+
+def make_coloured_file(rng, syntax, form):
+    """The greys 0..255 of the standard, and the file."""
+    is_wide = syntax in NATIVE and rng.random() < 0.5
+    bits = int(rng.choice([10, 12, 16])) if is_wide else 8
+    places = make_picture(rng, 0, 2**bits - 1).astype(np.uint16 if is_wide else np.uint8)
+    tags = {"WindowCenter": 7, "WindowWidth": 9, "syntax": syntax, "bits": bits}
+    order = ">" if syntax == ExplicitVRBigEndian else "<"
+    if form == "PALETTE COLOR":
+        depth = int(rng.choice([8, 16]))
+        entries = np.rint(np.linspace(1, 0, 2**bits) ** rng.uniform(0.5, 2) * (2**depth - 1))
+        palette = palette_of(entries, bits=depth, order=order)
+        return entries[places] / (2**depth - 1) * 255, dicom_of(places, shown=form, **tags, **palette)
+    planar = int(rng.integers(2)) if syntax in NATIVE else 0
+    channels = channels_of(places, form, bits)
+    return places / (2**bits - 1) * 255, coloured_dicom(channels, form, planar=planar, order=order, **tags)
 
 
 def draw(rng, syntax):
