@@ -32,10 +32,15 @@ class Classifier:
         return self.config.train.image_size
 
     def classify(self, data: bytes) -> "Answer":
-        """The answer for the bytes of a PNG, JPEG or DICOM file; raises ImageError as `decode_radiograph` does."""
-        pixels = decode_radiograph(data, size=self.size).pixels
-        scores = predict(self.network, [pixels[None]], self.config)[0]
-        return Answer(pixels, dict(zip(self.config.labels, map(float, scores), strict=True)), self.config.thresholds)
+        """The answer for the bytes of an image file of any format that `decode_radiograph` knows.
+
+        Raises ImageError as that does.
+        """
+        radiograph = decode_radiograph(data, size=self.size, any_format=True)
+        scores = predict(self.network, [radiograph.pixels[None]], self.config)[0]
+        probabilities = dict(zip(self.config.labels, map(float, scores), strict=True))
+        sides = radiograph.source_height, radiograph.source_width
+        return Answer(radiograph.pixels, probabilities, self.config.thresholds, *sides)
 
     def find_evidence(self, pixels: np.ndarray, pathologies: list[str]) -> np.ndarray:
         """float32 [pathologies, size, size] heatmaps in 0..1 of one picture, uint8 [size, size]."""
@@ -50,11 +55,16 @@ class Classifier:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a checkpoint says of one picture, uint8 [size, size]: class -> calibrated probability."""
+    """What a checkpoint says of one picture, uint8 [size, size]: class -> calibrated probability.
+
+    The file's picture had `source_height` x `source_width` pixels; 0 where there was no file.
+    """
 
     pixels: np.ndarray
     probabilities: dict[str, float]
     thresholds: dict[str, float | None]
+    source_height: int = 0
+    source_width: int = 0
 
     @property
     def decisions(self) -> dict[str, bool | None]:

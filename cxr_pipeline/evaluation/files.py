@@ -9,20 +9,27 @@ from cxr_pipeline.errors import ImageError
 from cxr_pipeline.evaluation.classifier import Classifier
 from cxr_pipeline.evaluation.overlays import OVERLAY_SUFFIX, OverlayWriter
 from cxr_pipeline.images.decode.dicom.preamble import is_dicom
+from cxr_pipeline.images.decode.hints import find_hints
+from cxr_pipeline.images.decode.pictures import SUFFIXES as OTHER_SUFFIXES
 from cxr_pipeline.images.decode.pixels import read_file
+from cxr_pipeline.pathologies import PATHOLOGIES
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom", *OTHER_SUFFIXES)
 _DICOM_HEAD = 132  # bytes up to the end of the magic word
 
 
 @dataclass(frozen=True)
 class FilePrediction:
-    """One image: class -> calibrated probability, class -> decision (None: no threshold), the overlays written."""
+    """One image: class -> calibrated probability, class -> decision (None: no threshold), the overlays written.
+
+    `warnings` say what makes the numbers doubtful: a lateral view, a picture that is not upright.
+    """
 
     path: Path
     probabilities: dict[str, float]
     decisions: dict[str, bool | None]
     overlays: tuple[Path, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def positive(self) -> list[str]:
@@ -34,16 +41,33 @@ class FilePrediction:
         return [name for name, decision in self.decisions.items() if decision is None]
 
     def as_row(self) -> dict[str, Any]:
-        """A flat record: `path`, one number per class, and the lists `positive`, `undecided` and `overlays`."""
+        """A flat record: `path`, one number per class, the lists `positive`, `undecided`, `overlays` and `warnings`,
+        and, empty here, `reason` and `error`, which say why there is no prediction.
+        """
         rounded = {name: round(value, 6) for name, value in self.probabilities.items()}
         lists = {"positive": self.positive, "undecided": self.undecided, "overlays": list(map(str, self.overlays))}
-        return {"path": str(self.path), **rounded, **lists}
+        doubts = {"warnings": list(self.warnings), "reason": None, "error": None}
+        return {"path": str(self.path), **rounded, **lists, **doubts}
+
+
+class FileError(ImageError):
+    """Why there is no prediction for the file at `path`; the message names it."""
+
+    def __init__(self, path: Path, error: ImageError) -> None:
+        super().__init__(error.reason, f"{path}: {error}")
+        self.path, self.found = path, f"{error}"
+
+    def as_row(self) -> dict[str, Any]:
+        """The fields of `FilePrediction.as_row`, without numbers: the `reason`, and the `error` in words."""
+        nothing: dict[str, Any] = dict.fromkeys(PATHOLOGIES)
+        lists: dict[str, list[str]] = {"positive": [], "undecided": [], "overlays": [], "warnings": []}
+        return {"path": str(self.path), **nothing, **lists, "reason": self.reason, "error": self.found}
 
 
 def find_images(paths: Sequence[Path]) -> list[Path]:
     """The files among `paths` and the images under its folders, sorted within each folder, each file once.
 
-    Images are PNG, JPEG and DICOM files by their suffix, and what has none and the magic word of DICOM. Overlays
+    Images are files of SUFFIXES, and what has none and the magic word of DICOM. Overlays
     that an earlier call wrote are not.
     """
     found: list[Path] = []
@@ -54,22 +78,27 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
 
 def predict_files(
     paths: Sequence[Path], classifier: Classifier, *, overlays: OverlayWriter | None = None
-) -> Iterator[FilePrediction | ImageError]:
-    """For each file its prediction, or an ImageError that names it; overlays are written where a writer is given."""
+) -> Iterator[FilePrediction | FileError]:
+    """For each file its prediction, or an error that names it; overlays are written where a writer is given."""
     for path in paths:
         try:
-            answer = classifier.classify(_read(path))
+            data = _read(path)
+            answer = classifier.classify(data)
         except ImageError as error:
-            yield ImageError(error.reason, f"{path}: {error}")
+            yield FileError(path, error)
             continue
         written = overlays.write(path, answer, classifier) if overlays else ()
-        yield FilePrediction(path, answer.probabilities, answer.decisions, written)
+        hints = find_hints(data, height=answer.source_height, width=answer.source_width)
+        yield FilePrediction(path, answer.probabilities, answer.decisions, written, hints)
 
 
 def _read(path: Path) -> bytes:
-    if not path.exists():  # named by a person, where `read_file` speaks of an inventory
-        raise ImageError("missing", "There is no such file or folder. Check the name.")
-    return read_file(path)
+    try:
+        return read_file(path)
+    except ImageError as error:
+        if error.reason == "missing":  # named by a person, where `read_file` speaks of an inventory
+            raise ImageError("missing", "There is no such file or folder. Check the name.") from error
+        raise
 
 
 def _is_image(path: Path) -> bool:

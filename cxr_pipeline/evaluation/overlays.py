@@ -37,7 +37,7 @@ class OverlayWriter:
     def write(self, image: Path, answer: Answer, classifier: Classifier) -> tuple[Path, ...]:
         """One overlay for each class to show, `<image name>.<class>.overlay.png`; raises CxrError when it cannot."""
         shown = classes_to_show(answer)
-        picture = read_radiograph(image, size=SHOWN_SIDE).pixels
+        picture = read_radiograph(image, size=SHOWN_SIDE, any_format=True).pixels
         written = []
         for name, heat in zip(shown, classifier.find_evidence(answer.pixels, shown), strict=True):
             path = self._folder_of(image) / f"{image.name}.{name}{OVERLAY_SUFFIX}"

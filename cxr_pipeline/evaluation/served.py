@@ -9,6 +9,7 @@ from cxr_pipeline.errors import ImageError
 from cxr_pipeline.evaluation.classifier import Classifier
 from cxr_pipeline.images.decode.dicom.preamble import is_dicom
 from cxr_pipeline.images.decode.jpeg import is_jpeg
+from cxr_pipeline.images.decode.pictures import is_picture
 from cxr_pipeline.images.decode.pixels import read_file
 from cxr_pipeline.images.decode.png import is_png
 
@@ -18,13 +19,14 @@ IMAGE_COLUMN = "image"
 def read_image(text: str) -> bytes:
     """The image file that `text` is in base64, else the one whose path it is.
 
-    Only what decodes to the beginning of a PNG, JPEG or DICOM file counts as base64. Raises ImageError.
+    Only what decodes to the beginning of an image file counts as base64. Raises ImageError.
     """
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return read_file(Path(text))
-    return data if is_png(data) or is_jpeg(data) or is_dicom(data) else read_file(Path(text))
+    is_image = is_png(data) or is_jpeg(data) or is_dicom(data) or is_picture(data)
+    return data if is_image else read_file(Path(text))
 
 
 class ServedCheckpoint:

@@ -12,10 +12,14 @@ from typing import Any
 
 from cxr_pipeline.errors import ImageError
 from cxr_pipeline.images.decode.headers import describe_header
+from cxr_pipeline.images.decode.hints import find_hints
+from cxr_pipeline.images.decode.kinds import name_picture
+from cxr_pipeline.images.decode.pictures import SUFFIXES as OTHER_SUFFIXES
+from cxr_pipeline.images.decode.pictures import is_picture
 from cxr_pipeline.images.decode.pixels import Radiograph, decode_radiograph, read_file
 from cxr_pipeline.images.decode.reasons import REASONS
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom", *OTHER_SUFFIXES)
 _MAGIC_BYTES = 132  # as far as a DICOM file's magic word
 
 Progress = Callable[[int, int], object]  # files done, files in all
@@ -61,8 +65,8 @@ def diagnose(path: Path, *, size: int) -> Diagnosis:
     try:
         radiograph = decode_radiograph(data, size=size)
     except ImageError as error:
-        return Diagnosis(path, error.reason, str(error), facts)
-    return Diagnosis(path, facts=facts | _stored_facts(radiograph))
+        return _explain_other(path, data, facts, size) if is_picture(data) else _refused(path, error, facts)
+    return Diagnosis(path, facts=facts | _stored_facts(radiograph) | _hints(data, radiograph))
 
 
 def diagnose_files(paths: Sequence[Path], *, size: int, on_progress: Progress | None = None) -> list[Diagnosis]:
@@ -102,6 +106,32 @@ def group_by_reason(diagnoses: Sequence[Diagnosis]) -> dict[str, list[Diagnosis]
         if diagnosis.reason:
             groups.setdefault(diagnosis.reason, []).append(diagnosis)
     return dict(sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])))
+
+
+def _refused(path: Path, error: ImageError, facts: dict[str, str]) -> Diagnosis:
+    return Diagnosis(path, error.reason, str(error), facts)
+
+
+def _explain_other(path: Path, data: bytes, facts: dict[str, str], size: int) -> Diagnosis:
+    """A picture whose format no store takes: what is in it, and who reads it as it is."""
+    facts = {**facts, "kind": name_picture(data) or ""}
+    try:
+        radiograph = decode_radiograph(data, size=size, any_format=True)
+    except ImageError as error:
+        return _refused(path, error, facts)
+    facts |= {
+        "size": f"{radiograph.source_width:,} x {radiograph.source_height:,} pixels",
+        "bits": str(radiograph.bit_depth),
+    }
+    advice = f"A store takes PNG, JPEG and DICOM alone, but the file is {facts['kind']}, and whole. Convert it to PNG."
+    return Diagnosis(
+        path, "unsupported", f"{advice} `cxr predict` reads it as it is.", facts | _hints(data, radiograph)
+    )
+
+
+def _hints(data: bytes, radiograph: Radiograph) -> dict[str, str]:
+    hints = find_hints(data, height=radiograph.source_height, width=radiograph.source_width)
+    return {"look at": " ".join(hints)} if hints else {}
 
 
 def _is_image(path: Path) -> bool:

@@ -57,9 +57,32 @@ def test_unreadable_files_are_listed_with_the_reason_and_the_rest_is_predicted(c
     (images / "cut.png").write_bytes(encode(picture(1))[:200])
     result = run(checkpoint, images, images / "absent.png", "--format", "json")
     assert result.exit_code == 1
-    assert len(json.loads(result.stdout)) == 2
+    rows = {Path(row["path"]).name: row for row in json.loads(result.stdout)}
+    assert [name for name, row in rows.items() if row["reason"] is None] == ["IM0001", "a[b].png"]
+    assert (rows["cut.png"]["reason"], rows["absent.png"]["reason"]) == ("truncated", "missing")
+    assert rows["cut.png"]["Mass"] is None
+    table = run(checkpoint, images, "--format", "csv")
+    assert table.exit_code == 1
+    failed = next(row for row in csv.DictReader(io.StringIO(table.stdout)) if row["path"].endswith("cut.png"))
+    assert (failed["Mass"], failed["reason"], failed["error"]) == ("", "truncated", rows["cut.png"]["error"])
     assert f"{images / 'cut.png'}: " in result.stderr
     assert f"{images / 'absent.png'}: There is no such file" in result.stderr
+
+
+def test_what_is_no_image_is_said_to_be_none(checkpoint: Path, tmp_path: Path):
+    (tmp_path / "README.md").write_text("# Chest radiographs\n")
+    result = run(checkpoint, tmp_path / "README.md")
+    assert result.exit_code == 1
+    assert "not an image" in result.stderr
+    assert "again" not in result.stderr
+
+
+def test_a_warning_stands_on_stderr_and_in_the_row(checkpoint: Path, tmp_path: Path):
+    (tmp_path / "lateral.dcm").write_bytes(dicom_of(values_of(), ViewPosition="LATERAL"))
+    result = run(checkpoint, tmp_path, "--format", "json")
+    assert result.exit_code == 0
+    assert "warning:" in result.stderr
+    assert "lateral view" in json.loads(result.stdout)[0]["warnings"][0]
 
 
 def test_overlays_lie_beside_the_images_and_are_not_predicted_themselves(checkpoint: Path, images: Path):
@@ -101,4 +124,4 @@ def test_real_radiographs_are_predicted_and_other_body_parts_are_not(checkpoint:
     assert result.exit_code == 1
     assert result.stderr.count("another part of the body than the chest") == 2
     assert "RG1_J2KI.dcm" in {Path(answer["path"]).name for answer in answers}
-    assert all(answer["overlays"] for answer in answers)
+    assert all(answer["overlays"] or answer["reason"] for answer in answers)

@@ -2,9 +2,9 @@ import cv2
 import numpy as np
 import pytest
 
-from cxr_pipeline.errors import CheckpointError, ImageError
+from cxr_pipeline.errors import CheckpointError
 from cxr_pipeline.evaluation.classifier import Classifier
-from cxr_pipeline.evaluation.files import FilePrediction, find_images, predict_files
+from cxr_pipeline.evaluation.files import FileError, FilePrediction, find_images, predict_files
 from cxr_pipeline.evaluation.overlays import OverlayWriter
 from cxr_pipeline.evaluation.predict import predict
 from cxr_pipeline.images.decode.pixels import read_radiograph
@@ -65,7 +65,7 @@ def test_what_cannot_be_read_is_told_in_its_place_and_the_rest_is_predicted(fold
     (folder / "cut.png").write_bytes(encode(picture(1))[:200])
     names = ["b.PNG", "cut.png", "notes.txt", "absent.png", "a.jpg"]
     answers = list(predict_files([folder / name for name in names], classifier))
-    assert [type(answer) for answer in answers] == [FilePrediction, *[ImageError] * 3, FilePrediction]
+    assert [type(answer) for answer in answers] == [FilePrediction, *[FileError] * 3, FilePrediction]
     assert [answer.reason for answer in answers[1:4]] == ["truncated", "not_an_image", "missing"]
     assert str(answers[3]) == f"{folder / 'absent.png'}: There is no such file or folder. Check the name."
 
@@ -73,9 +73,37 @@ def test_what_cannot_be_read_is_told_in_its_place_and_the_rest_is_predicted(fold
 def test_a_row_is_flat(folder, classifier):
     (answer,) = predict_files([folder / "b.PNG"], classifier)
     row = answer.as_row()
-    assert list(row) == ["path", *PATHOLOGIES, "positive", "undecided", "overlays"]
+    assert list(row) == ["path", *PATHOLOGIES, "positive", "undecided", "overlays", "warnings", "reason", "error"]
     assert row["Mass"] == pytest.approx(answer.probabilities["Mass"], abs=1e-6)
     assert row["overlays"] == []
+
+
+def test_a_failure_has_a_row_of_the_same_fields_with_its_reason(folder, classifier):
+    prediction, failure = predict_files([folder / "b.PNG", folder / "notes.txt"], classifier)
+    assert list(failure.as_row()) == list(prediction.as_row())
+    assert {failure.as_row()[name] for name in PATHOLOGIES} == {None}
+    assert failure.as_row()["reason"] == "not_an_image"
+    assert failure.as_row()["error"].startswith("The file is not an image: it starts with b'no pictu'")
+    assert (prediction.as_row()["reason"], prediction.as_row()["error"]) == (None, None)
+
+
+@pytest.mark.parametrize(("form", "suffix"), [("TIFF", "tif"), ("BMP", "bmp"), ("JPEG2000", "jp2")])
+def test_other_formats_are_predicted_as_the_same_picture_in_png(tmp_path, classifier, form, suffix):
+    (tmp_path / "a.png").write_bytes(encode(picture(1)))
+    (tmp_path / f"b.{suffix}").write_bytes(encode(picture(1), form))
+    writer = OverlayWriter.into(tmp_path / "out", [tmp_path / "a.png"])
+    first, second = predict_files(find_images([tmp_path]), classifier, overlays=writer)
+    assert second.path.suffix == f".{suffix}"
+    assert second.probabilities == first.probabilities
+    assert len(second.overlays) == len(first.overlays)
+
+
+def test_a_lateral_is_predicted_with_a_warning(tmp_path, classifier):
+    (tmp_path / "a.dcm").write_bytes(dicom_of(values_of(), ViewPosition="LL"))
+    (tmp_path / "b.dcm").write_bytes(dicom_of(values_of(), ViewPosition="PA"))
+    lateral, frontal = predict_files(find_images([tmp_path]), classifier)
+    assert "lateral" in lateral.as_row()["warnings"][0]
+    assert frontal.warnings == ()
 
 
 def test_overlays_of_what_is_predicted_are_named_in_the_answer(folder, classifier, tmp_path_factory):

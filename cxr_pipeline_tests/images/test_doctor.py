@@ -39,6 +39,28 @@ def test_unusable_file_has_its_reason_what_to_do_and_what_its_header_says(folder
     assert "stored as" not in diagnosis.facts
 
 
+@pytest.mark.parametrize(("form", "name"), [("TIFF", "TIFF"), ("WEBP", "WebP"), ("JPEG2000", "JPEG 2000")])
+def test_a_whole_picture_of_another_format_is_described_and_to_be_converted(tmp_path: Path, form: str, name: str):
+    (tmp_path / "a.jpg").write_bytes(encode(picture(0, width=128), form))
+    diagnosis = diagnose(tmp_path / "a.jpg", size=32)
+    assert diagnosis.reason == "unsupported"
+    assert "Convert it to PNG" in diagnosis.advice
+    assert "cxr predict" in diagnosis.advice
+    assert (diagnosis.facts["kind"], diagnosis.facts["size"]) == (name, "128 x 64 pixels")
+
+
+def test_a_cut_picture_of_another_format_is_damaged(tmp_path: Path):
+    (tmp_path / "a.tif").write_bytes(encode(picture(0), "TIFF")[:-900])
+    assert diagnose(tmp_path / "a.tif", size=32).reason == "damaged"
+
+
+def test_a_lateral_is_usable_and_to_be_looked_at(tmp_path: Path):
+    (tmp_path / "a.dcm").write_bytes(dicom_of(values_of(), ViewPosition="LL"))
+    diagnosis = diagnose(tmp_path / "a.dcm", size=32)
+    assert diagnosis.is_usable
+    assert "lateral" in diagnosis.facts["look at"]
+
+
 def test_verdicts_are_those_of_the_store(tmp_path: Path):
     source = stored_source(tmp_path)
     paths = [source.root / name for name in source.index["source_path"]]

@@ -57,6 +57,23 @@ def _jpeg_facts(data: bytes) -> dict[str, str]:
         return {}
 
 
+def read_tags(data: bytes, keywords: list[str]) -> pydicom.Dataset | None:
+    """The elements `keywords` of a DICOM file's header; None where it is none, or one that cannot be read."""
+    if not is_dicom(data) or DeflatedExplicitVRLittleEndian.encode() in data[:_META_BYTES]:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they quote values of the file
+            header = pydicom.dcmread(
+                io.BytesIO(data), specific_tags=list(keywords), stop_before_pixels=True, force=True
+            )
+            for keyword in keywords:
+                header.get(keyword)  # values are parsed when they are asked for
+            return header
+    except _DAMAGE:
+        return None
+
+
 def _dicom_facts(data: bytes) -> dict[str, str]:
     if DeflatedExplicitVRLittleEndian.encode() in data[:_META_BYTES]:
         return {"transfer syntax": DeflatedExplicitVRLittleEndian.name}  # the rest may inflate without an end

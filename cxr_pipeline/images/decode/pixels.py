@@ -21,6 +21,7 @@ from cxr_pipeline.images.decode.exposure import GREY_WINDOW, MIN_SHARE, WHOLE_BY
 from cxr_pipeline.images.decode.jpeg import decode_jpeg, is_jpeg
 from cxr_pipeline.images.decode.kinds import refuse
 from cxr_pipeline.images.decode.letterbox import Letterbox, letterbox
+from cxr_pipeline.images.decode.pictures import decode_picture, is_picture
 from cxr_pipeline.images.decode.png import decode_png, is_png
 from cxr_pipeline.images.decode.resize import Box, resize
 
@@ -54,9 +55,11 @@ class Radiograph:
     placement: Letterbox  # from pixels of the file to `pixels`, and back
 
 
-def read_radiograph(path: Path, *, size: int, crop_borders: bool = False, frame: int | None = None) -> Radiograph:
+def read_radiograph(
+    path: Path, *, size: int, crop_borders: bool = False, frame: int | None = None, any_format: bool = False
+) -> Radiograph:
     """The image file at `path`, decoded; raises ImageError as `read_file` and `decode_radiograph` do."""
-    return decode_radiograph(read_file(path), size=size, crop_borders=crop_borders, frame=frame)
+    return decode_radiograph(read_file(path), size=size, crop_borders=crop_borders, frame=frame, any_format=any_format)
 
 
 def read_file(path: Path) -> bytes:
@@ -84,7 +87,9 @@ def read_file(path: Path) -> bytes:
     return data
 
 
-def decode_radiograph(data: bytes, *, size: int, crop_borders: bool = False, frame: int | None = None) -> Radiograph:
+def decode_radiograph(
+    data: bytes, *, size: int, crop_borders: bool = False, frame: int | None = None, any_format: bool = False
+) -> Radiograph:
     """Decodes PNG (1 to 16 bits; grey, RGB, palette, alpha), JPEG or DICOM bytes and fits them into `size` x `size`.
 
     Colour becomes luma (Rec. 601). Alpha is left out, not blended: the 0.6 % RGBA files of NIH are opaque. 8-bit values
@@ -96,12 +101,14 @@ def decode_radiograph(data: bytes, *, size: int, crop_borders: bool = False, fra
 
     JPEG and JPEG 2000 are decoded at a fraction of their size where that leaves enough: at least 53 dB to a full
     decode. `crop_borders` cuts off black borders first (collimators, scanned film), by grey value alone: it is
-    slower, since every pixel is decoded, and is recorded in `placement`.
+    slower, since every pixel is decoded, and is recorded in `placement`. `any_format` takes the files of `pictures`
+    as well: TIFF, BMP, WebP, JPEG 2000.
 
     Raises ImageError whose `reason` is one of `reasons.REASONS`. Damage within the data of a JPEG or DICOM file often
     goes unnoticed: no decoder reports it all, so compare digests with those of the publisher.
     """
-    exposure = _decode(data, stored_side=None if crop_borders else size, frame=frame)
+    stored_side = None if crop_borders else size
+    exposure = _decode(data, stored_side=stored_side, frame=frame, any_format=any_format)
     grey = _to_grey(exposure.plane)
     whole = (0, 0, exposure.height, exposure.width)
     kept = _find_content(_show(exposure, grey.values)) if crop_borders else whole
@@ -120,7 +127,7 @@ def decode_radiograph(data: bytes, *, size: int, crop_borders: bool = False, fra
     )
 
 
-def _decode(data: bytes, *, stored_side: int | None, frame: int | None) -> Exposure:
+def _decode(data: bytes, *, stored_side: int | None, frame: int | None, any_format: bool) -> Exposure:
     if not data:
         raise ImageError("empty", "The file has no bytes, expected an image. Fetch it again.")
     if is_png(data):
@@ -129,6 +136,8 @@ def _decode(data: bytes, *, stored_side: int | None, frame: int | None) -> Expos
         return decode_jpeg(data, stored_side=stored_side)
     if is_dicom(data):
         return decode_dicom(data, stored_side=stored_side, frame=frame)
+    if any_format and is_picture(data):
+        return decode_picture(data)
     raise refuse(data)
 
 
