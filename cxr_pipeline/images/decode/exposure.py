@@ -56,12 +56,16 @@ def check_shape(height: int, width: int, *, pixel_aspect: float = 1.0) -> None:
     """
     found = f"The image has {width} x {height} pixels"
     if height * width > MAX_SOURCE_PIXELS:
-        raise ImageError("too_large", f"{found}, expected at most {MAX_SOURCE_PIXELS} in all. Replace it.")
+        raise ImageError(
+            "too_large", f"{found}, expected at most {MAX_SOURCE_PIXELS} in all. Scale it down, or leave it out."
+        )
     if min(height, width) < MIN_SOURCE_SIDE:
-        raise ImageError("too_small", f"{found}, expected at least {MIN_SOURCE_SIDE} on each side. Replace it.")
+        raise ImageError(
+            "too_small", f"{found}, expected at least {MIN_SOURCE_SIDE} on each side. Take it at its full size."
+        )
     sides = height * pixel_aspect, width
     if max(sides) > MAX_ASPECT * min(sides):
-        raise ImageError("absurd_aspect", f"{found}, expected sides of at most 1 : {MAX_ASPECT:g}. Replace it.")
+        raise ImageError("absurd_aspect", f"{found}, expected sides of at most 1 : {MAX_ASPECT:g}. Leave it out.")
 
 
 def is_beside(shown: npt.NDArray[Any], *, white: float) -> bool:

@@ -203,7 +203,7 @@ def _percentiles(values: npt.NDArray[Any], *, least: float) -> tuple[float, floa
     """Where black and white lie that no file names; `least` values between them make a picture."""
     low, high = np.percentile(values, GREY_WINDOW)
     if high - low < least:
-        raise ImageError("blank", f"99 % of the pixels lie within {high - low:.1f} values. Replace the image.")
+        raise ImageError("blank", f"99 % of the pixels lie within {high - low:.1f} values. Leave it out.")
     return float(low), float(high)
 
 
@@ -212,7 +212,7 @@ def _check_range(grey: npt.NDArray[np.uint8]) -> None:
     shares = np.cumsum(np.bincount(grey.ravel(), minlength=256)) * (100 / grey.size)
     low, high = np.searchsorted(shares, GREY_WINDOW)
     if high - low < MIN_GREY_RANGE:
-        raise ImageError("blank", f"99 % of the pixels lie within {high - low} grey levels. Replace the image.")
+        raise ImageError("blank", f"99 % of the pixels lie within {high - low} grey levels. Leave it out.")
 
 
 def _find_content(grey: npt.NDArray[np.uint8]) -> Part:

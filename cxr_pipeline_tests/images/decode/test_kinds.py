@@ -1,5 +1,6 @@
 """What is no PNG, JPEG or DICOM file is named, with advice that helps."""
 
+import numpy as np
 import pytest
 
 from cxr_pipeline.errors import ImageError
@@ -21,6 +22,15 @@ def test_a_picture_of_another_format_is_to_be_converted(form, name):
     reason, text = refusal(encode(picture(0), form))
     assert reason == "unsupported"
     assert text == f"The file is {name}, expected a PNG, JPEG or DICOM file. Convert it to PNG."
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "advice"),
+    [(16, 16, "Take it at its full size"), (40, 200, "Leave it out"), (64, 64, "Leave it out")],
+)
+def test_a_picture_that_is_no_radiograph_is_not_to_be_fetched_again(height, width, advice):
+    text = refusal(encode(np.zeros((height, width), np.uint8)))[1]
+    assert text.endswith(f". {advice}.")
 
 
 @pytest.mark.parametrize(
