@@ -185,9 +185,12 @@ def _box(plane: Plane, kept: Part) -> Box:
 def _show(exposure: Exposure, values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """`values` as grey levels, once windowed and once inverted; raises ImageError `blank` where they hold nothing."""
     grey = _scale(exposure, values, exposure.window or _percentiles(values, least=MIN_GREY_RANGE))
-    if exposure.is_window_stated and is_beside(grey, white=255):
+    spread = _range(grey)
+    if spread < MIN_GREY_RANGE and exposure.is_window_stated and is_beside(grey, white=255):
         grey = _scale(exposure, values, _percentiles(values, least=MIN_SHARE * 2**exposure.bit_depth))
-    _check_range(grey)
+        spread = _range(grey)
+    if spread < MIN_GREY_RANGE:
+        raise ImageError("blank", f"99 % of the pixels lie within {spread} grey levels. Leave it out.")
     return grey
 
 
@@ -207,12 +210,11 @@ def _percentiles(values: npt.NDArray[Any], *, least: float) -> tuple[float, floa
     return float(low), float(high)
 
 
-def _check_range(grey: npt.NDArray[np.uint8]) -> None:
-    """By counting: a tenth of the time of `np.percentile`."""
+def _range(grey: npt.NDArray[np.uint8]) -> int:
+    """Grey levels between the percentiles; by counting: a tenth of the time of `np.percentile`."""
     shares = np.cumsum(np.bincount(grey.ravel(), minlength=256)) * (100 / grey.size)
     low, high = np.searchsorted(shares, GREY_WINDOW)
-    if high - low < MIN_GREY_RANGE:
-        raise ImageError("blank", f"99 % of the pixels lie within {high - low} grey levels. Leave it out.")
+    return int(high - low)
 
 
 def _find_content(grey: npt.NDArray[np.uint8]) -> Part:

@@ -17,6 +17,7 @@ from cxr_pipeline.images.decode.dicom.luts import read_lut
 from cxr_pipeline.images.decode.exposure import GREY_WINDOW, MIN_SHARE, WHOLE_BYTE, Plane, is_beside
 
 _SAMPLED_SIDE = 512  # pixels of each side that percentiles are taken from, at least
+_ENOUGH = 2**15  # pixels that say whether a window lies beside a picture
 _WHITE = 65535
 
 
@@ -69,7 +70,7 @@ def show(header: pydicom.Dataset, plane: Plane) -> Shown:
     sample = _sample(index, is_padding)
     values = _through_modality(header, stored)
     share = _through_voi(header, values)
-    if share is None or is_beside(share[sample], white=1):
+    if share is None or is_beside(share[sample[:: max(1, sample.size // _ENOUGH)]], white=1):
         share = _by_default(header, values, sample, is_stated=share is not None)
     if header.PhotometricInterpretation == "MONOCHROME1":
         share = 1 - share
@@ -91,8 +92,9 @@ def _is_within(stored: npt.NDArray[Any], limits: tuple[float, float] | None) -> 
 def _sample(index: npt.NDArray[Any], is_padding: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
     """Some of the pixels that are not padding, as places in a table of all stored values."""
     step = max(1, min(index.shape) // _SAMPLED_SIDE)
-    sample = index[::step, ::step]
-    sample = sample[~is_padding[sample]]
+    sample = index[::step, ::step].ravel()
+    if is_padding.any():
+        sample = sample[~is_padding[sample]]
     if not sample.size:
         raise ImageError("blank", "All pixels of the DICOM file are padding. Replace the image.")
     return sample
