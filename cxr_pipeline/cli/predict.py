@@ -38,6 +38,7 @@ def predict(
         bool, typer.Option("--explain", help="Write overlays of the positive classes, or else of the likeliest")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder of the overlays; default beside each image")] = None,
+    frame: Annotated[int | None, typer.Option(min=1, help="Which one, from 1, of DICOM files with several")] = None,
 ) -> None:
     """Calibrated probabilities and decisions of a checkpoint. Research use only; not for diagnosis.
 
@@ -48,7 +49,7 @@ def predict(
     if out and not explain:
         raise typer.BadParameter("--out is the folder of overlays: it needs --explain")
     failures: list[FileError] = []
-    answers = _predict(checkpoint_folder(Settings(), checkpoint), images, explain=explain, out=out)
+    answers = _predict(checkpoint_folder(Settings(), checkpoint), images, explain=explain, out=out, frame=frame)
     _PRINTERS[form](_noted(answers, failures))
     for failure in failures:
         print_error(str(failure))
@@ -57,7 +58,7 @@ def predict(
 
 
 def _predict(
-    checkpoint: Path, paths: list[Path], *, explain: bool, out: Path | None
+    checkpoint: Path, paths: list[Path], *, explain: bool, out: Path | None, frame: int | None
 ) -> Iterator["FilePrediction | FileError"]:
     from cxr_pipeline.evaluation.classifier import Classifier
     from cxr_pipeline.evaluation.files import SUFFIXES, find_images, predict_files
@@ -70,7 +71,7 @@ def _predict(
             "files without a suffix. Name the files one by one if theirs is another."
         )
     overlays = OverlayWriter.into(out, files) if explain else None
-    return predict_files(files, Classifier.load(checkpoint), overlays=overlays)
+    return predict_files(files, Classifier.load(checkpoint), overlays=overlays, frame=frame)
 
 
 def _noted(

@@ -31,12 +31,12 @@ class Classifier:
         """Side of the network's input, pixels."""
         return self.config.train.image_size
 
-    def classify(self, data: bytes) -> "Answer":
+    def classify(self, data: bytes, *, frame: int | None = None) -> "Answer":
         """The answer for the bytes of an image file of any format that `decode_radiograph` knows.
 
-        Raises ImageError as that does.
+        `frame` is that of `decode_radiograph`. Raises ImageError as that does.
         """
-        radiograph = decode_radiograph(data, size=self.size, any_format=True)
+        radiograph = decode_radiograph(data, size=self.size, frame=frame, any_format=True)
         scores = predict(self.network, [radiograph.pixels[None]], self.config)[0]
         probabilities = dict(zip(self.config.labels, map(float, scores), strict=True))
         sides = radiograph.source_height, radiograph.source_width

@@ -77,13 +77,17 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
 
 
 def predict_files(
-    paths: Sequence[Path], classifier: Classifier, *, overlays: OverlayWriter | None = None
+    paths: Sequence[Path],
+    classifier: Classifier,
+    *,
+    overlays: OverlayWriter | None = None,
+    frame: int | None = None,
 ) -> Iterator[FilePrediction | FileError]:
     """For each file its prediction, or an error that names it; overlays are written where a writer is given."""
     for path in paths:
         try:
             data = _read(path)
-            answer = classifier.classify(data)
+            answer = classifier.classify(data, frame=frame)
         except ImageError as error:
             yield FileError(path, error)
             continue

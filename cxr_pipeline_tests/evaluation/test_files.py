@@ -119,3 +119,16 @@ def test_overlays_of_what_is_predicted_are_named_in_the_answer(folder, classifie
 def test_no_checkpoint_is_told(tmp_path):
     with pytest.raises(CheckpointError, match=r"No config\.json"):
         Classifier.load(tmp_path)
+
+
+def test_the_stated_frame_of_several_is_predicted(tmp_path, classifier):
+    pictures = [values_of(seed) for seed in (1, 2)]
+    pixels = b"".join(one.tobytes() for one in pictures)
+    several, single = tmp_path / "several.dcm", tmp_path / "single.dcm"
+    several.write_bytes(dicom_of(pictures[0], PixelData=pixels, NumberOfFrames=2))
+    single.write_bytes(dicom_of(pictures[1]))
+    (answer,) = predict_files([several], classifier, frame=2)
+    (expected,) = predict_files([single], classifier)
+    assert answer.probabilities == expected.probabilities
+    (failure,) = predict_files([several], classifier)
+    assert "--frame" in str(failure)

@@ -96,8 +96,8 @@ def _check_frame(header: pydicom.Dataset, frame: int | None) -> None:
     if frame is None and frames != 1:
         raise ImageError(
             "unsupported",
-            f"The DICOM file has {frames} frames, expected one. State which (`frame=1` to `frame={frames}` of "
-            "`decode_radiograph` and `read_radiograph`), or extract it into a file of its own.",
+            f"The DICOM file has {frames} frames, expected one. State which, 1 to {frames} (`cxr predict "
+            "--frame`, `decode_radiograph(..., frame=)`), or extract it into a file of its own.",
         )
     if frame is not None and not 1 <= frame <= frames:
         raise ImageError("unsupported", f"Frame {frame} is asked for, the file has 1 to {frames}. State one of these.")
