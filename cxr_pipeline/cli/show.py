@@ -19,6 +19,7 @@ from cxr_pipeline.labels.summary import count_labels
 from cxr_pipeline.pipeline.evaluation import headline_metrics
 from cxr_pipeline.pipeline.training import Checkpoint
 from cxr_pipeline.settings import Settings
+from cxr_pipeline.split.audit import judge_official_parts
 from cxr_pipeline.split.cohort import SplitCohort, count_moves, summarize_cohort
 
 if TYPE_CHECKING:
@@ -111,6 +112,9 @@ def cohort(made: SplitCohort, *, changed: list[str]) -> None:
     """Images and patients per source and split; a warning for images left out, for patients who had to change their
     split, and for `changed` settings, which move nobody."""
     Console().print(_rich(summarize_cohort(made.table).select("dataset", "split", "images", "patients")))
+    for fact, count in judge_official_parts(made.table).facts.items():
+        name = fact.rpartition("_")[2]
+        print_warning(f"{count:,} images of {name} have no official part: its test images may be trained on")
     for dataset, _, moved_from, moved_to, reason, patients in count_moves(made.moved).rows():
         print_warning(f"{patients} patients of {dataset} moved from {moved_from} to {moved_to} ({reason}): train again")
     for dataset, labelled, unprepared in made.left_out.rows():

@@ -12,6 +12,7 @@ from cxr_pipeline.split.audit import (
     judge_classes,
     judge_duplicates,
     judge_images,
+    judge_official_parts,
     judge_official_test,
     judge_patients,
 )
@@ -25,6 +26,10 @@ BLOCKING: dict[str, tuple[str, Judge]] = {
     "images": ("No image stands twice", lambda cohort, _: judge_images(cohort)),
 }
 WARNING: dict[str, tuple[str, Judge]] = {
+    "official_parts": (
+        "The published part of every image is known; where not, its official test images may be trained on",
+        lambda cohort, _: judge_official_parts(cohort),
+    ),
     "classes": (
         "Every class has positives and negatives in val and test; where not, its metrics are n/a",
         lambda cohort, _: judge_classes(cohort),

@@ -6,6 +6,7 @@ import polars as pl
 
 from cxr_pipeline.datasets.quality import Verdict
 from cxr_pipeline.pathologies import NEGATIVE, PATHOLOGIES, POSITIVE
+from cxr_pipeline.split.official import OFFICIAL_PARTS
 
 HELD_OUT = ("val", "test")
 
@@ -37,10 +38,27 @@ def judge_duplicates(cohort: pl.DataFrame, pairs: pl.DataFrame) -> Verdict:
 
 
 def judge_official_test(cohort: pl.DataFrame) -> Verdict:
-    """Whether every image of a published test part is in test."""
+    """Whether every image of a published test part is in test.
+
+    Also which sources it could not ask: those that publish a test part, of which the cohort holds no image.
+    """
     official = cohort.filter(pl.col("official_split") == "test")
     outside = official.filter(pl.col("split") != "test").height
-    return Verdict(outside == 0, {"official_test_images": official.height, "outside_test": outside})
+    publishing = {dataset for dataset, part in OFFICIAL_PARTS if part == "test"}
+    unasked = sorted(publishing & {*cohort["dataset"].cast(pl.String)} - {*official["dataset"].cast(pl.String)})
+    facts = {"official_test_images": official.height, "outside_test": outside}
+    return Verdict(outside == 0, {**facts, "nothing_to_check_in": ", ".join(unasked) or "no source"})
+
+
+def judge_official_parts(cohort: pl.DataFrame) -> Verdict:
+    """Whether the published part of every image is known, of the sources that publish a test part.
+
+    Where a list is absent, official test images may be in train and the check above has nothing to ask.
+    """
+    publishing = sorted({dataset for dataset, part in OFFICIAL_PARTS if part == "test"})
+    unknown = cohort.filter(pl.col("official_split").is_null() & pl.col("dataset").cast(pl.String).is_in(publishing))
+    counts = unknown.group_by(pl.col("dataset").cast(pl.String)).agg(images=pl.len()).sort("dataset")
+    return Verdict(unknown.is_empty(), {f"images_without_a_part_{name}": count for name, count in counts.rows()})
 
 
 def judge_images(cohort: pl.DataFrame) -> Verdict:

@@ -6,6 +6,7 @@ from cxr_pipeline.split.audit import (
     judge_classes,
     judge_duplicates,
     judge_images,
+    judge_official_parts,
     judge_official_test,
     judge_patients,
 )
@@ -29,7 +30,19 @@ def test_sound_cohort_passes_everything(cohort: pl.DataFrame):
     assert judge_duplicates(cohort, pair_rows(PAIR)).passed
     assert judge_official_test(cohort).passed
     assert judge_images(cohort).passed
-    assert judge_official_test(cohort).facts == {"official_test_images": 1, "outside_test": 0}
+    assert judge_official_test(cohort).facts == {
+        "official_test_images": 1,
+        "outside_test": 0,
+        "nothing_to_check_in": "no source",
+    }
+
+
+def test_source_without_a_test_part_is_named_by_the_check_on_official_tests(cohort: pl.DataFrame):
+    unlisted = cohort.with_columns(official_split=pl.lit(None, cohort["official_split"].dtype))
+    assert judge_official_test(unlisted).facts["nothing_to_check_in"] == "nih"
+    assert not judge_official_parts(unlisted).passed
+    assert judge_official_parts(unlisted).facts == {"images_without_a_part_nih": 4}
+    assert judge_official_parts(cohort).passed
 
 
 def test_patient_in_two_splits_is_counted(cohort: pl.DataFrame):
