@@ -8,10 +8,14 @@ import polars as pl
 
 from cxr_pipeline.datasets.base import Dataset
 from cxr_pipeline.datasets.files.archives import archive_of
-from cxr_pipeline.datasets.files.folders import phantom_marker
+from cxr_pipeline.datasets.files.folders import PHANTOM_MARKER, count_phantoms, phantom_marker
+from cxr_pipeline.datasets.quality import judge_completeness
+from cxr_pipeline.errors import TableError
 from cxr_pipeline.storage.files import file_digest
 from cxr_pipeline.storage.lake import validate_table
 from cxr_pipeline.tables.raw import RawTable
+
+_NAMED = 4  # metadata files in a message: OpenI has one per report
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ def take_inventory(dataset: Dataset, root: Path) -> Inventory:
     """
     rows = read_image_rows(dataset, root)
     pixels = dataset.find_pixels(root)
+    _require_once(dataset, root, rows)
     table = validate_table(_join_files(rows, _measure(root, pixels)), RawTable)
     used = table.filter("is_present")["path"].n_unique()
     extra = len(set(pixels.values())) - used
@@ -80,6 +85,18 @@ def fingerprint(dataset: Dataset, root: Path) -> str:
     return digest.hexdigest()
 
 
+def _require_once(dataset: Dataset, root: Path, rows: pl.DataFrame) -> None:
+    """Raises TableError that names the files and counts the rows of images that stand more than once."""
+    repeated = int(rows["image_id"].is_duplicated().sum())
+    if repeated:
+        names = [path.name for path in dataset.find_metadata(root).files.values()]
+        raise TableError(
+            f"{', '.join(names[:_NAMED])} in {root}: {repeated:,} of {rows.height:,} rows are of images that stand "
+            "more than once. Expected one row for each image: were two files put together, or rows copied? "
+            "Compare the file with the published one."
+        )
+
+
 def _measure(root: Path, pixels: dict[str, Path]) -> pl.DataFrame:
     return pl.DataFrame(
         {
@@ -99,15 +116,28 @@ def _join_files(rows: pl.DataFrame, files: pl.DataFrame) -> pl.DataFrame:
 def describe_gaps(dataset: Dataset, root: Path, rows: pl.DataFrame) -> list[str]:
     """What the metadata of a source lacks, one line each: files, rows of the release, names that files do not share.
 
-    `rows` is an ImageTable. Phantoms are no release, so that theirs are not compared with the published number.
+    `rows` is an ImageTable. Phantoms are no release: theirs are compared with the number that their marker states.
     """
     metadata = dataset.find_metadata(root)
     lines = [f"{name} is not in {root}: {loss}" for name, loss in metadata.missing.items()]
-    expected = dataset.expected.get("images", rows.height)
-    if rows.height < expected and not rows["is_phantom"].any():
-        entries = next(iter(metadata.files.values())).name
-        lines.append(f"{entries} has {rows.height:,} of the {expected:,} published images: the source is here in part")
+    lines += _compare_count(dataset, root, rows, entries=next(iter(metadata.files.values())).name)
     return lines + (dataset.find_gaps(root) if dataset.find_gaps else [])
+
+
+def _compare_count(dataset: Dataset, root: Path, rows: pl.DataFrame, *, entries: str) -> list[str]:
+    """A line where there are fewer or more images than were published, or than were rendered."""
+    if rows["is_phantom"].any():
+        rendered = count_phantoms(root)
+        if rendered in (None, rows.height):
+            return []
+        return [f"{entries} has {rows.height:,} images, and {PHANTOM_MARKER} says that {rendered:,} were rendered"]
+    facts = judge_completeness(dataset, rows).facts
+    published = int(facts.get("images_published", rows.height))
+    if rows.height < published:
+        return [f"{entries} has {rows.height:,} of the {published:,} published images: the source is here in part"]
+    if rows.height > published:
+        return [f"{entries} has {rows.height:,} images, and {published:,} were published: was a file extended?"]
+    return []
 
 
 def _warnings(dataset: Dataset, root: Path, table: pl.DataFrame, *, extra: int) -> tuple[str, ...]:

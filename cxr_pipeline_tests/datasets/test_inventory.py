@@ -94,7 +94,7 @@ def test_marker_makes_every_row_a_phantom(root, is_phantom):
 
 def test_image_that_is_listed_twice_is_refused(tmp_path):
     write_nih(tmp_path, [nih_row(), nih_row()])
-    with pytest.raises(TableError, match="2 of 2 rows break primary_key"):
+    with pytest.raises(TableError, match=r"Data_Entry_2017_v2020\.csv in .*: 2 of 2 rows .* more than once"):
         take_inventory(NIH, tmp_path)
 
 
@@ -146,3 +146,9 @@ def test_real_images_are_all_there(folder, images):
     assert f"has {images:,} of the 112,120 published images" in in_part
     assert not inventory.table["is_phantom"].any()
     assert inventory.table["file_bytes"].min() > 1_000
+
+
+def test_phantoms_are_counted_against_their_marker(tmp_path):
+    write_lines(write_nih(tmp_path) / "PHANTOM.txt", ["images: 4"])
+    warnings = take_inventory(NIH, tmp_path).warnings
+    assert any("Data_Entry_2017_v2020.csv has 3 images, and PHANTOM.txt says that 4" in line for line in warnings)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -84,6 +85,17 @@ def index_files(paths: Iterable[str], keys_of: Callable[[str], Sequence[str]]) -
 def phantom_marker(root: Path) -> Path | None:
     """The marker of a rendered collection, in `root` or beside it (a user may name the inner folder)."""
     return find_file([root, root.resolve().parent], [PHANTOM_MARKER])
+
+
+def count_phantoms(root: Path) -> int | None:
+    """How many images the marker in `root` says were rendered; None where it is not there or says nothing.
+
+    A marker beside `root` may speak of more than one folder.
+    """
+    marker = root / PHANTOM_MARKER
+    text = marker.read_text(encoding="utf-8") if marker.is_file() else ""
+    stated = re.search(r"^images: (\d+)$", text, re.MULTILINE)
+    return int(stated[1]) if stated else None
 
 
 def _list_folder(folder: Path, suffixes: tuple[str, ...]) -> tuple[list[str], list[str]]:
