@@ -1,9 +1,9 @@
 """Where things live: one class, read from `CXR_*` variables and `.env`. Library functions take paths, never this."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from cxr_pipeline.errors import CxrError
@@ -48,6 +48,17 @@ class Settings(BaseSettings):
     mlflow_experiment: str = Field("cxr_pipeline", description="MLflow experiment")
     ui_port: int = Field(3000, ge=1, le=65535, description="Port of the Dagster UI on 127.0.0.1")
     mlflow_port: int = Field(5000, ge=1, le=65535, description="Port of the MLflow UI on 127.0.0.1")
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _find_home(cls, value: Any) -> Any:
+        """`~` as the shell would read it, which never sees a line of `.env`."""
+        if not isinstance(value, Path):
+            return value
+        try:
+            return value.expanduser()
+        except RuntimeError as error:
+            raise ValueError(f"{value} names a user without a home folder: write the folder in full") from error
 
     @property
     def lake_root(self) -> Path:

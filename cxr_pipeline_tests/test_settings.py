@@ -67,3 +67,9 @@ def test_states_of_other_labelers_are_named_for_one_source(tmp_path: Path):
 def test_labeler_without_a_file_is_refused_instead_of_missed(tmp_path: Path):
     with pytest.raises(CxrError, match="name its Parquet in CXR_REXGRADIENT_STATES"):
         Settings(home=tmp_path, rexgradient_labeler="chexbert").imported_states("rexgradient")
+
+
+def test_tilde_in_the_env_file_is_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "settings.env").write_text("CXR_NIH_ROOT=~/data/nih\n", encoding="utf-8")
+    assert Settings(_env_file=str(tmp_path / "settings.env")).nih_root == tmp_path / "data" / "nih"

@@ -46,7 +46,8 @@ _IS_FRONTAL = {"Frontal": 1, "Lateral": 0}
 # `Frontal`. As the row contradicts itself, the image must not pass for a frontal one.
 _PROJECTIONS = {"AP": "AP", "PA": "PA", "LL": "LATERAL", "RL": "LATERAL", "": "UNKNOWN"}
 # 0 stands for "unknown": three training rows have it, and the next age is 18. 90 is a cap.
-_AGES = {"": None, "0": None} | {str(age): age for age in range(1, 121)}
+# An editor that knows one blank age writes the others as `68.0`.
+_AGES = {"": None, "0": None, "0.0": None} | {f"{age}{ending}": age for age in range(1, 121) for ending in ("", ".0")}
 _VALUES = {
     "1.0": POSITIVE, "0.0": NEGATIVE, "-1.0": UNCERTAIN, "1": POSITIVE, "0": NEGATIVE, "-1": UNCERTAIN, "": None
 }  # fmt: skip

@@ -28,6 +28,9 @@ _CXR_LT = {  # edition, the later one first -> its label files, together one row
 _LOST_CLASSES = (
     "the seven classes that it adds stay unknown (https://physionet.org/content/cxr-lt-iccv-workshop-cvamd/)"
 )
+_LOST_SOME = (
+    "the seven classes that CXR-LT adds stay unknown for the images of this file alone"
+)
 _LOST = {
     _EXPERTS: "the official test set keeps the word of the text labeler (release 2.1.0 has the file)",
     _PATIENTS: "age and sex are unknown (https://physionet.org/content/mimiciv/, folder hosp)",
@@ -61,7 +64,9 @@ def find_metadata(root: Path) -> Metadata:
         **_find_cxr_lt(root),
     }
     found = {name: path for name, path in optional.items() if path}
-    lost = {name: _LOST.get(name, _LOST_CLASSES) for name in optional if name not in found}
+    is_partial = any(name.startswith("cxr-lt") for name in found)
+    lost_classes = _LOST_SOME if is_partial else _LOST_CLASSES
+    lost = {name: _LOST.get(name, lost_classes) for name in optional if name not in found}
     return Metadata({_METADATA: metadata, **required, **found}, lost)
 
 

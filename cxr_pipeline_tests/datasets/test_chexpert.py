@@ -222,3 +222,11 @@ def test_metadata_named_by_another_source_is_refused(tmp_path):
     write_lines(tmp_path / "train.csv", ["image_id,class_name,class_id", "abc,No finding,14"])
     with pytest.raises(SourceFormatError, match="lacks the columns"):
         read_images(tmp_path)
+
+
+def test_age_with_a_decimal_is_read_and_a_wrong_one_is_refused_in_one_line(tmp_path):
+    assert read_images(write_chexpert(tmp_path, [chexpert_row(age="68.0")], None)).collect()["age_years"].item() == 68
+    write_chexpert(tmp_path, [chexpert_row(age="old")], None)
+    with pytest.raises(SourceFormatError, match="holds 'old': expected .* or one of") as caught:
+        read_images(tmp_path)
+    assert len(str(caught.value)) < 300

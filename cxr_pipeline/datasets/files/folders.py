@@ -19,6 +19,11 @@ def require_file(dataset: Dataset, folders: Sequence[Path], names: Sequence[str]
     `folders[0]` is the folder that the user named.
     """
     root = folders[0]
+    if root.is_file():
+        raise SourceNotFoundError(
+            f"{dataset.title}: {root} is a file. Expected the folder of the release: name {root.parent}, or unpack it "
+            "where it is an archive."
+        )
     if not root.is_dir():
         raise SourceNotFoundError(f"{dataset.title}: there is no folder {root}. {_what_to_do(dataset)}")
     found = find_file(folders, names)

@@ -23,6 +23,7 @@ from cxr_pipeline.errors import SourceFormatError
 Codes = Mapping[str, int | str | None]  # published cell -> what it stands for
 
 _HEADER_SHOWN = 500  # characters
+_CODES_SHOWN = 12
 _T = TypeVar("_T")
 _known: ContextVar[dict[str, Any] | None] = ContextVar("known", default=None)  # see `reading_once`
 
@@ -182,7 +183,8 @@ def _require_known(path: Path, column: str, found: Sequence[str], codes: Mapping
     if unknown:
         raise SourceFormatError(
             f"{path}: {column!r} holds {', '.join(map(repr, unknown[:5]))}"
-            f"{' and others' if len(unknown) > 5 else ''}: expected {', '.join(map(repr, codes))}."
+            f"{' and others' if len(unknown) > 5 else ''}: expected {', '.join(map(repr, [*codes][:_CODES_SHOWN]))}"
+            f"{f' or one of {len(codes) - _CODES_SHOWN} others' if len(codes) > _CODES_SHOWN else ''}."
         )
 
 

@@ -109,3 +109,10 @@ def test_marker_is_seen_from_the_root_and_from_its_inner_folder(tmp_path):
     assert phantom_marker(tmp_path / "root") == marker
     assert phantom_marker(inner) == marker
     assert phantom_marker(tmp_path) is None
+
+
+def test_root_that_is_a_file_names_its_folder(tmp_path):
+    table = tmp_path / "train.csv"
+    table.write_text("Path", encoding="utf-8")
+    with pytest.raises(SourceNotFoundError, match=f"train.csv is a file.*name {tmp_path}"):
+        require_file(DATASETS["chexpert"], [table], ["train.csv"])
