@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cxr_pipeline.datasets.base import Dataset
+from cxr_pipeline.datasets.base import Dataset, Metadata
 from cxr_pipeline.datasets.files.archives import archive_of
 from cxr_pipeline.datasets.files.folders import PHANTOM_MARKER, count_phantoms, phantom_marker
 from cxr_pipeline.datasets.quality import judge_completeness
@@ -15,6 +15,7 @@ from cxr_pipeline.storage.files import file_digest
 from cxr_pipeline.storage.lake import validate_table
 from cxr_pipeline.tables.raw import RawTable
 
+_MOST_NAMED = 10  # without a folder of one file for each report
 _NAMED = 4  # metadata files in a message: OpenI has one per report
 
 
@@ -120,8 +121,14 @@ def describe_gaps(dataset: Dataset, root: Path, rows: pl.DataFrame) -> list[str]
     """
     metadata = dataset.find_metadata(root)
     lines = [f"{name} is not in {root}: {loss}" for name, loss in metadata.missing.items()]
-    lines += _compare_count(dataset, root, rows, entries=next(iter(metadata.files.values())).name)
+    lines += _compare_count(dataset, root, rows, entries=_name_entries(metadata))
     return lines + (dataset.find_gaps(root) if dataset.find_gaps else [])
+
+
+def _name_entries(metadata: Metadata) -> str:
+    """The files among which those are that list the images; the folder where each report has its own (OpenI)."""
+    files = list(metadata.files.values())
+    return files[0].parent.name if len(files) > _MOST_NAMED else ", ".join(path.name for path in files)
 
 
 def _compare_count(dataset: Dataset, root: Path, rows: pl.DataFrame, *, entries: str) -> list[str]:

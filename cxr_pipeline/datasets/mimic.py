@@ -28,9 +28,7 @@ _CXR_LT = {  # edition, the later one first -> its label files, together one row
 _LOST_CLASSES = (
     "the seven classes that it adds stay unknown (https://physionet.org/content/cxr-lt-iccv-workshop-cvamd/)"
 )
-_LOST_SOME = (
-    "the seven classes that CXR-LT adds stay unknown for the images of this file alone"
-)
+_LOST_SOME = "the seven classes that CXR-LT adds stay unknown for the images of this file alone"
 _LOST = {
     _EXPERTS: "the official test set keeps the word of the text labeler (release 2.1.0 has the file)",
     _PATIENTS: "age and sex are unknown (https://physionet.org/content/mimiciv/, folder hosp)",
