@@ -10,7 +10,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from cxr_pipeline.cli import steps
-from cxr_pipeline.datasets.files.strict_csv import read_csv
+from cxr_pipeline.datasets.files.strict_csv import read_csv, read_header
 from cxr_pipeline.labels.reports.agreement import COUNTS
 from cxr_pipeline.labels.reports.imports import compare_imported, keep_source, read_parquet, read_states
 from cxr_pipeline.labels.reports.labeler import Explanation, explain, label_reports
@@ -50,7 +50,10 @@ def explain_text(
 
 @app.command("label")
 def label_file(
-    path: Annotated[Path, typer.Argument(help="CSV with the columns study_id and text", metavar="IN.csv")],
+    path: Annotated[
+        Path,
+        typer.Argument(help="CSV: study_id, text, and section if any", metavar="IN.csv"),
+    ],
     out: Annotated[Path, typer.Option(help="Parquet to write: study_id and the 14 states")],
     processes: Annotated[int, typer.Option(min=1, help="Processes to share the work")] = 1,
     language: Language = "en",
@@ -59,7 +62,8 @@ def label_file(
 
     Example: `cxr reports label reports.csv --out states.parquet`
     """
-    rows = read_csv(path, ["study_id", "text"])
+    parted = ["section"] if "section" in read_header(path) else []  # an indication must not be read as a finding
+    rows = read_csv(path, ["study_id", "text", *parted])
     states = label_reports(rows, language=language, processes=processes).states
     write_table(out, states, ReportLabelTable)
     Console().print(f"{states.height:,} studies -> {out}", soft_wrap=True)

@@ -44,6 +44,14 @@ def test_file_of_reports_becomes_one_row_per_study(tmp_path: Path):
     assert "Cardiomegaly." not in json.dumps(result.output)
 
 
+def test_section_column_keeps_the_indication_out(tmp_path: Path):
+    rows = "7,indication,Pneumonia.\n7,findings,No effusion.\n"
+    (tmp_path / "in.csv").write_text(f"study_id,section,text\n{rows}")
+    result = run(app, ["reports", "label", str(tmp_path / "in.csv"), "--out", str(tmp_path / "out.parquet")])
+    assert result.exit_code == 0, result.output
+    assert pl.read_parquet(tmp_path / "out.parquet").select("Pneumonia", "Effusion").rows() == [(None, 0)]
+
+
 def test_missing_column_is_named_and_no_report_text_is_shown(tmp_path: Path):
     (tmp_path / "in.csv").write_text("study,report\n7,Secret text.\n")
     with pytest.raises(SourceFormatError, match="study_id") as error:

@@ -69,6 +69,11 @@ def reading_once() -> Iterator[None]:
         pa.default_memory_pool().release_unused()  # Arrow keeps what it has parsed into: 100 MB after PadChest
 
 
+def read_header(path: Path) -> list[str]:
+    """The names of the columns; raises SourceFormatError as `read_csv` does."""
+    return _read_header(path, read_text(path))
+
+
 def require_match(path: Path, frame: pl.DataFrame, column: str, pattern: str) -> None:
     """Raises SourceFormatError that counts the cells of `column` which `pattern` does not match."""
     wrong = frame.height - decode(frame[column], lambda cells: cells.str.contains(pattern)).sum()

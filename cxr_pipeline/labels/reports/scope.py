@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from cxr_pipeline.labels.reports.fields import Field, find_fields
 from cxr_pipeline.labels.reports.lexicon import CUES, Lexicon, NormalStatement, Vocabulary
 from cxr_pipeline.labels.reports.phrases import PhraseSet
 from cxr_pipeline.labels.reports.text import NormalForm, normal_forms
@@ -52,11 +53,39 @@ def read_sentence(sentence: str, lexicon: Lexicon) -> list[Statement]:
     normal = [statement for statement in lexicon.normal if statement.anchors.search(lowered)]
     if not (vocabularies or normal):
         return []
-    statements: list[Statement] = []
+    fields = find_fields(sentence)
+    answered = [said for field in fields for said in _read_field(sentence, field, vocabularies)]
+    if answered:  # the answers are read and blotted out, so that no cue in them reaches anything else
+        sentence = _blot(sentence, fields)
+    return [*answered, *_read_forms(sentence, vocabularies, normal, lexicon)]
+
+
+def _read_forms(
+    sentence: str, vocabularies: list[tuple[str, Vocabulary]], normal: list[NormalStatement], lexicon: Lexicon
+) -> Iterator[Statement]:
     for form in normal_forms(sentence):
-        statements.extend(_read_mentions(sentence, form, vocabularies, lexicon))
-        statements.extend(_read_normal(sentence, form, normal))
-    return statements
+        yield from _read_mentions(sentence, form, vocabularies, lexicon)
+        yield from _read_normal(sentence, form, normal)
+
+
+def _read_field(sentence: str, field: Field, vocabularies: list[tuple[str, Vocabulary]]) -> Iterator[Statement]:
+    """What the answer of a field says of each finding that it asks for."""
+    asked = sentence[field.start : field.end]
+    answer = sentence[field.answer_start : field.answer_end]
+    for form in normal_forms(asked):
+        for pathology, vocabulary in vocabularies:
+            for name in _find_names(form.text, vocabulary):
+                start, end = form.locate(name.start, name.end)
+                span = (field.start + start, field.start + end)
+                at = (field.answer_start, field.answer_end) if answer else (0, 0)
+                yield Statement(pathology, field.state, *span, answer, *at)
+
+
+def _blot(sentence: str, fields: list[Field]) -> str:
+    for field in fields:
+        first, last = min(field.start, field.answer_start), max(field.end, field.answer_end)
+        sentence = sentence[:first] + ";" * (last - first) + sentence[last:]
+    return sentence
 
 
 def _read_mentions(

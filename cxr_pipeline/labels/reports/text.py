@@ -18,11 +18,24 @@ _LONGEST_SENTENCE = 100  # words; no scope reaches that far, and it bounds the w
 _TOKEN = re.compile(r"[^\W_]+|[,;:/?()]")
 _WRITTEN = re.compile(r"\S")
 _PARAGRAPH = re.compile(r"\n[ \t\r]*\n")
+_WRAPPED = 45  # characters: a shorter line was ended by its writer, a longer one may have been wrapped
+_LEADS_ON = re.compile(  # a line that ends so goes on in the next
+    r"(?i)(?:[,:/-]|\b(?:and|or|nor|no|not|of|the|a|an|in|on|at|to|for|with|without|by|from|is|are|was|be|may|versus|vs[.]?"
+    r"|as|than|that|which|left|right|small|mild|mildly|large|moderate|new|acute|evidence|upper|lower|middle|pleural"
+    r"|pulmonary|suggesting|possible|possibly|likely|this|there))$"
+)
+_GOES_ON = re.compile(
+    r"(?i)(?:and|or|nor|of|in|on|at|to|for|with|without|by|from|is|are|was|versus|vs|as|than|which|but)\b"
+)
 _SENTENCE_END = re.compile(  # each alternative begins with its own character, which is what makes the search fast
-    r"[.](?=\s|$)(?<!\b[vV][sS][.])(?<!\b[dD][rR][.])"  # not after `vs.`
-    r"|[.](?<=[^\W\d_]{3}[.])(?=[^\W\d_]{2})"  # `clear.No`: the blank is missing
-    r"|[!?;](?=\s|$)"
+    r"\.(?=\s|$)(?<!\b[vV][sS][.])(?<!\b[dD][rR][.])"  # not after `vs.`
+    r"|\.(?<=[^\W\d_]{3}[.])(?=[^\W\d_]{2})"  # `clear.No`: the blank is missing
+    r"|!(?=\s|$)|;(?=\s|$)"
+    r"|\?(?=\s|$)(?<=[\w)\]][?])"  # not before what it asks for: "? small effusion"
     r"|\n[ \t\r]*\n"
+    r"|\n(?=[ \t]*(?:[-*+>\u2022\u25aa\u25cf\u25e6\u2023\u2013\u2014]|\(?\d{1,2}[.)])[ \t])"  # an item of a list
+    + "".join(rf"|{bullet}(?=\s)" for bullet in "\u2022\u25aa\u25cf\u25e6\u2023")
+    + "".join(rf"|{digit}(?=[.)]\s+[A-Z])(?<=\s[0-9])" for digit in "0123456789")  # `1. No effusion 2. Cardiomegaly`
 )
 
 
@@ -71,10 +84,11 @@ def split_sections(text: str, headings: Mapping[str, bool], name: str = BODY) ->
 def split_sentences(text: str, start: int, end: int) -> Iterator[tuple[int, str]]:
     """Offset and text of each sentence of `text[start:end]`, without the blanks around it."""
     at = start
+    split = _split_lines if text.find("\n", start, end) >= 0 else _strip
     for found in _SENTENCE_END.finditer(text, start, end):
-        yield from _strip(text, at, found.start())
+        yield from split(text, at, found.end() if found.group() == "?" else found.start())
         at = found.end()
-    yield from _strip(text, at, end)
+    yield from split(text, at, end)
 
 
 def normal_forms(sentence: str) -> Iterator[NormalForm]:
@@ -92,6 +106,21 @@ def _join(words: list[tuple[str, tuple[int, int]]]) -> NormalForm:
         parts.append(part)
         at += len(part)
     return NormalForm("".join(parts), tuple(starts), tuple(span for _, span in words))
+
+
+def _split_lines(text: str, start: int, end: int) -> Iterator[tuple[int, str]]:
+    """What stands between two full stops, cut where its writer ended a line: a finding a line is a list."""
+    at, line = start, start
+    while (stop := text.find("\n", line, end)) >= 0:
+        if _is_ended(text[line:stop].strip(), text[stop + 1 : end].lstrip()):
+            yield from _strip(text, at, stop)
+            at = stop + 1
+        line = stop + 1
+    yield from _strip(text, at, end)
+
+
+def _is_ended(line: str, rest: str) -> bool:
+    return 0 < len(line) < _WRAPPED and not _LEADS_ON.search(line) and not _GOES_ON.match(rest)
 
 
 def _strip(text: str, start: int, end: int) -> Iterator[tuple[int, str]]:

@@ -49,14 +49,14 @@ def test_a_section_that_the_source_names_is_read_or_not_by_that_name():
     ("text", "expected"),
     [
         ("Heart normal. Lungs clear.", ["Heart normal", "Lungs clear"]),
-        ("1. Mass. 2. Nodule.", ["1", "Mass", "2", "Nodule"]),
+        ("1. Mass. 2. Nodule.", ["1", "Mass", "Nodule"]),
         ("A 2.5 cm mass.", ["A 2.5 cm mass"]),
         ("Atelectasis vs. pneumonia.", ["Atelectasis vs. pneumonia"]),
         ("Lungs are clear.No effusion.", ["Lungs are clear", "No effusion"]),
         ("No effusion; stable heart", ["No effusion", "stable heart"]),
         ("Small\neffusion", ["Small\neffusion"]),
         ("Mass\n \nNodule", ["Mass", "Nodule"]),
-        ("Pneumothorax? None!", ["Pneumothorax", "None"]),
+        ("Pneumothorax? None!", ["Pneumothorax?", "None"]),
         (" \n ", []),
     ],
 )
