@@ -29,7 +29,10 @@ def require_file(dataset: Dataset, folders: Sequence[Path], names: Sequence[str]
     found = find_file(folders, names)
     if found is None:
         looked_for = " or ".join(names)
-        raise SourceNotFoundError(f"{dataset.title}: {root} has no {looked_for}. {_what_to_do(dataset)}")
+        deeper = (path for depth in ("*", "*/*") for name in names for path in root.glob(f"{depth}/{name}"))
+        seen = next(deeper, None)
+        advice = f"{seen} is there: name the folder of the release, which holds it." if seen else _what_to_do(dataset)
+        raise SourceNotFoundError(f"{dataset.title}: {root} has no {looked_for}. {advice}")
     return found
 
 
