@@ -49,6 +49,7 @@ def _geometry(library: ModuleType, config: TrainConfig) -> list[Any]:
         rotate=(-config.rotation_degrees, config.rotation_degrees),
         translate_percent=(-config.shift, config.shift),
         scale=(1 - config.scale, 1 + config.scale),
+        keep_ratio=True,  # one factor for both axes: a heart's width is read against the chest's
         fill=0,
         p=1.0,
     )

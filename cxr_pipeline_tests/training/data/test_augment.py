@@ -82,3 +82,12 @@ def test_holes_are_black_and_few(pictures):
 def test_the_library_does_not_ask_the_network_for_a_newer_version():
     augmentation(TrainConfig())
     assert os.environ["NO_ALBUMENTATIONS_UPDATE"] == "1"
+
+
+def test_scale_keeps_the_aspect():
+    square = np.zeros((40, 96, 96), np.uint8)
+    square[:, 28:68, 28:68] = 255
+    changed = augmentation(TrainConfig(**OFF | {"scale": 0.2}))(square, np.arange(40)) > 127
+    heights, widths = changed.any(axis=2).sum(axis=1), changed.any(axis=1).sum(axis=1)
+    assert np.abs(heights - widths).max() <= 1
+    assert heights.min() < 38 < 42 < heights.max()

@@ -143,3 +143,14 @@ def test_asymmetric_loss_keeps_a_finite_gradient_on_sure_cells():
     targets = torch.tensor([[1.0, 0.0, 0.0, 1.0]])
     asymmetric(logits, targets, torch.ones_like(targets), asl_margin=0.0).backward()
     assert torch.isfinite(logits.grad).all()
+
+
+@pytest.mark.parametrize(("positive", "negative"), [(0.5, 0.5), (0.0, 0.0), (1e-3, 1e-3)])
+@pytest.mark.parametrize("logit", [-200.0, -30.0, -17.5, 0.0, 17.5, 30.0, 200.0])
+def test_asymmetric_loss_with_a_power_below_one_keeps_a_finite_gradient(positive, negative, logit):
+    logits = torch.full((1, 2), logit, requires_grad=True)
+    fields = {"asl_gamma_positive": positive, "asl_gamma_negative": negative}
+    loss = asymmetric(logits, torch.tensor([[1.0, 0.0]]), torch.ones(1, 2), **fields)
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert torch.isfinite(logits.grad).all()
