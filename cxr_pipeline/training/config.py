@@ -134,7 +134,24 @@ class TrainConfig(BaseModel):
     )
     loader_workers: int = Field(default=2, ge=1, le=64, description="How many of them")
 
-    @field_validator("train_on", mode="before")
+    @field_validator("clip_norm", "focal_alpha", mode="before")
+    @classmethod
+    def _read_null(cls, value: Any) -> Any:
+        """`clip_norm=null` on a command line."""
+        return None if isinstance(value, str) and value.strip().lower() in ("null", "none") else value
+
+    @field_validator("class_weights", "source_weights", mode="before")
+    @classmethod
+    def _split_weights(cls, value: Any) -> Any:
+        """`class_weights=Hernia=2,Mass=1.5` on a command line."""
+        if not isinstance(value, str):
+            return value
+        pairs = [word.partition("=") for word in value.split(",") if word.strip()]
+        if not all(separator for _, separator, _ in pairs):
+            raise ValueError(f"{value!r}: expected NAME=WEIGHT,NAME=WEIGHT")
+        return {name.strip(): weight.strip() for name, _, weight in pairs}
+
+    @field_validator("train_on", "uncertain_as_one", "uncertain_as_zero", "uncertain_as_soft", mode="before")
     @classmethod
     def _split_words(cls, value: Any) -> Any:
         """`train_on=nih,vindr` on a command line."""
@@ -159,6 +176,10 @@ class TrainConfig(BaseModel):
         negative = [name for name, weight in {**self.class_weights, **self.source_weights}.items() if weight < 0]
         if negative:
             raise ValueError(f"{', '.join(negative)}: a weight is 0 or more")
+        if self.train_on and not any(self.source_weights.get(name, 1) for name in self.train_on):
+            raise ValueError("source_weights is 0 for every source of train_on: nothing would be learnt")
+        if not any(self.class_weights.get(name, 1) for name in PATHOLOGIES):
+            raise ValueError("class_weights is 0 for every class: nothing would be learnt")
         return self
 
     @classmethod

@@ -1,7 +1,8 @@
 """Recipes: named starting points for a `TrainConfig`, each with its cost and the number it should reach."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
@@ -78,11 +79,18 @@ PRESETS: Mapping[str, Preset] = {
 def preset(name: str, **overrides: Any) -> TrainConfig:
     """The recipe `name` with some fields set otherwise; raises TrainingError for an unknown name, field or value."""
     if name not in PRESETS:
-        raise TrainingError(f"No preset {name!r}: choose one of {', '.join(PRESETS)}.")
+        raise TrainingError(f"No preset {name!r}{_nearest(name, PRESETS)}: choose one of {', '.join(PRESETS)}.")
+    for field in overrides:
+        if field not in TrainConfig.model_fields:
+            known = ", ".join(TrainConfig.model_fields)
+            raise TrainingError(f"No field {field!r}{_nearest(field, TrainConfig.model_fields)}. Fields: {known}.")
     try:
         return TrainConfig.model_validate({**PRESETS[name].config.model_dump(), **overrides})
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise TrainingError(
-            f"Preset {name} cannot be changed so ({wrong}). Fields: {', '.join(TrainConfig.model_fields)}."
-        ) from error
+        raise TrainingError(f"Preset {name} cannot be changed so ({wrong}).") from error
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = get_close_matches(name, list(known), n=1)
+    return f", is it {close[0]!r}?" if close else ""

@@ -5,6 +5,7 @@ import pytest
 import timm
 
 from cxr_pipeline.errors import TrainingError
+from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.training.config import TrainConfig
 from cxr_pipeline.training.presets import PRESETS, preset
 
@@ -51,10 +52,32 @@ def test_overrides_change_only_what_they_name():
     ("name", "overrides", "message"),
     [
         ("huge", {}, "No preset 'huge': choose one of demo, baseline, convnext_large"),
-        ("demo", {"epoch": 1}, "epoch: .*Fields: backbone, "),
+        ("demo", {"epoch": 1}, "No field 'epoch', is it 'epochs'.*Fields: backbone, "),
+        ("convnext-large", {}, "No preset 'convnext-large', is it 'convnext_large'"),
+        ("demo", {"class_weights": "Mass"}, "expected NAME=WEIGHT,NAME=WEIGHT"),
+        ("demo", {"train_on": "nih", "source_weights": "nih=0"}, "nothing would be learnt"),
+        ("demo", {"class_weights": dict.fromkeys(PATHOLOGIES, 0)}, "nothing would be learnt"),
         ("demo", {"epochs": 0}, "epochs: "),
     ],
 )
 def test_unknown_names_fields_and_values_are_told(name, overrides, message):
     with pytest.raises(TrainingError, match=message):
         preset(name, **overrides)
+
+
+def test_lists_weights_and_nothing_are_written_on_a_command_line():
+    config = preset(
+        "demo",
+        uncertain_as_one="Edema, Atelectasis",
+        uncertain_as_zero="Mass",
+        class_weights="Hernia=2,Mass=1.5",
+        source_weights="nih=0.5",
+        clip_norm="null",
+        focal_alpha="null",
+    )
+    assert config.uncertain_as_one == ["Edema", "Atelectasis"]
+    assert config.uncertain_as_zero == ["Mass"]
+    assert config.class_weights == {"Hernia": 2.0, "Mass": 1.5}
+    assert config.source_weights == {"nih": 0.5}
+    assert config.clip_norm is None
+    assert config.focal_alpha is None
