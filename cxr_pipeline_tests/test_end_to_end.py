@@ -204,8 +204,11 @@ def test_predict_command_answers_in_json_and_names_an_unreadable_file(demo: Demo
     done = run_cxr(demo.folder, "predict", str(picture), str(tmp_path / "broken.png"), "--format", "json")
     assert done.returncode == 1
     assert "broken.png" in done.stderr
-    (answer,) = json.loads(done.stdout)
+    answer, failed = json.loads(done.stdout)
+    assert answer["reason"] is None
     assert all(0 <= answer[pathology] <= 1 for pathology in PATHOLOGIES)
+    assert failed["path"].endswith("broken.png")
+    assert failed["reason"] == "truncated"
 
 
 def test_predict_command_agrees_with_the_stored_predictions(demo: Demo):
