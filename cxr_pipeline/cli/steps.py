@@ -11,10 +11,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cxr_pipeline.datasets import DATASETS
+from cxr_pipeline.datasets.base import Dataset
 from cxr_pipeline.datasets.files.archives import archive_of, unpack_archive
 from cxr_pipeline.datasets.inventory import describe_gaps
 from cxr_pipeline.errors import ArchiveError, CxrError, SourceNotFoundError, StoreError
 from cxr_pipeline.images.prepare.progress import Pace
+from cxr_pipeline.labels.boxes import box_table, describe_placement
 from cxr_pipeline.labels.harmonize import LabelResult
 from cxr_pipeline.labels.reports.imports import StatesFile
 from cxr_pipeline.labels.reports.tables import is_reported, label_source
@@ -59,7 +61,7 @@ def labels(settings: Settings, name: str, *, root: Path | None, out: Path | None
             write_report_evidence(_lake(settings), dataset, folder)
             write_imported_states(_lake(settings), dataset, folder, states_of(settings, name))
         result = write_labels(_lake(settings), dataset, folder)
-    return result, describe_gaps(dataset, folder, result.table)
+    return result, describe_gaps(dataset, folder, result.table) + _describe_boxes(dataset, folder)
 
 
 def unpack(settings: Settings, name: str, *, root: Path | None) -> int:
@@ -220,6 +222,14 @@ def progress_bar(title: str) -> Iterator[Advance]:
             progress.update(task, completed=done, total=total, note=note)
 
         yield advance
+
+
+def _describe_boxes(dataset: Dataset, folder: Path) -> list[str]:
+    """What is odd about the boxes of a source, a line each; labels do not fail for them."""
+    try:
+        return describe_placement(dataset, folder, box_table(dataset, folder))
+    except CxrError as error:
+        return [f"its boxes cannot be read: {error}"]
 
 
 def _lake(settings: Settings) -> Lake:

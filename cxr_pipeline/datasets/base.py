@@ -58,8 +58,9 @@ class Dataset:
     `read_wide`, where each finding is a column of its file: the rows of `read_images` with one more Int8 column per
     finding, null where nothing is said. It says the same as the two above, in one reading.
     `read_reports` yields one row per section of a report: `study_id section text`.
-    `read_boxes` yields one row per box: `image_id finding reader x y width height`, in pixels of the published image,
-    x and y of the corner nearest the origin.
+    `read_boxes` yields one row per box: `image_id finding reader x y width height`, in pixels of the picture that the
+    reader saw, x and y of the corner nearest the origin. `read_frames` has the size of that picture where the release
+    states it: `image_id frame_width frame_height`, one row per image. `box_files` are the roles of the files of boxes.
     `find_metadata` names the files that these read; a required one that is absent is an error, an optional one is
     listed in `missing`.
     `archive` names the archive that the pictures come in, where its publisher cut it into parts; see `archives.py`.
@@ -88,6 +89,8 @@ class Dataset:
     read_wide: Reader | None = None
     read_reports: Reader | None = None
     read_boxes: Reader | None = None
+    read_frames: Reader | None = None
+    box_files: tuple[str, ...] = ()
     find_gaps: Callable[[Path], list[str]] | None = None
     archive: str | None = None
     readers: int = 1  # voices per image

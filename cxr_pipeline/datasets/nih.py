@@ -35,6 +35,7 @@ _IMAGE_NAME = r"^[0-9]{8}_[0-9]{3}\.png$"
 _YEARS_PER_UNIT = {"": 1.0, "Y": 1.0, "M": 1 / 12, "D": 1 / 365.25}
 _OLDEST_YEARS = 120
 _RESIZED = "images-224/"
+_SIDE = 1024  # of the published pictures, in pixels; those of mirrors are smaller
 
 
 def find_metadata(root: Path) -> Metadata:
@@ -89,7 +90,7 @@ def read_boxes(root: Path) -> pl.LazyFrame:
     """
     path = find_metadata(root).files.get(_BOXES)
     if path is None:
-        return BoxTable.create_empty().drop("pathology").lazy()
+        return BoxTable.create_empty().drop("pathology", "placement").lazy()
     boxes = _read_box_rows(path)
     require_match(path, boxes, "name", _IMAGE_NAME)
     for edge in _BOX_COLUMNS[2:]:
@@ -100,6 +101,12 @@ def read_boxes(root: Path) -> pl.LazyFrame:
         pl.lit("").alias("reader"),
         pl.col(_BOX_COLUMNS[2:]).cast(pl.Float32),
     )
+
+
+def read_frames(root: Path) -> pl.LazyFrame:
+    """The published 1024 x 1024 picture, for each image with a box; mirrors are smaller."""
+    side = pl.lit(_SIDE, pl.Float64)
+    return read_boxes(root).select("image_id", frame_width=side, frame_height=side).unique(maintain_order=True)
 
 
 def find_pixels(root: Path) -> dict[str, Path]:
@@ -208,6 +215,8 @@ NIH = Dataset(
     find_metadata=find_metadata,
     find_pixels=find_pixels,
     read_boxes=read_boxes,
+    read_frames=read_frames,
+    box_files=(_BOXES,),
     describe_layout=describe_layout,
     find_gaps=find_gaps,
     suffixes=(".png",),

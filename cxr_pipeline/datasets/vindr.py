@@ -13,6 +13,7 @@ import polars as pl
 from cxr_pipeline.datasets.base import Dataset, Display, Layout, Metadata
 from cxr_pipeline.datasets.files.folders import find_file, index_files, require_file, walk_files
 from cxr_pipeline.datasets.files.strict_csv import read_csv, recode, require_match
+from cxr_pipeline.datasets.vindr_boxes import IMAGE_ID, SIZE_FILES, find_sizes, read_part_boxes, read_stated_sizes
 from cxr_pipeline.errors import SourceFormatError
 from cxr_pipeline.pathologies import NEGATIVE, POSITIVE
 from cxr_pipeline.tables.labels import BoxTable
@@ -52,9 +53,8 @@ KAGGLE_WORDS = (*(word for word in LOCAL_WORDS if word not in _NOT_IN_KAGGLE), "
 
 _OTHER_SPELLINGS = {"Other disease": "Other diseases", "Other disease(s)": "Other diseases"}  # test set, paper
 _ANSWERS = {"1": POSITIVE, "0": NEGATIVE, "1.0": POSITIVE, "0.0": NEGATIVE, "": None}
-_IMAGE_ID = r"^[0-9a-f]{32}$"
 _READER = r"^R\d+$"
-_EDGES = ("x_min", "y_min", "x_max", "y_max")
+_BOX_FILES = ("marks", "annotations_train.csv", "annotations_test.csv")
 _LOST = {
     "image_labels_test.csv": "the official test set is left out",
     "annotations_train.csv": "the boxes of the training set are left out",
@@ -70,10 +70,15 @@ def find_metadata(root: Path) -> Metadata:
     train = find_file(folders, _plain_or_zipped("image_labels_train.csv"))
     if train is None:
         names = [*_plain_or_zipped("image_labels_train.csv"), *_plain_or_zipped("train.csv")]
-        return Metadata({"marks": require_file(VINDR, folders, names)})
+        marks = require_file(VINDR, folders, names)
+        return Metadata({"marks": marks, **find_sizes([marks.parent, root])})
     others = {name: find_file([train.parent], _plain_or_zipped(name)) for name in _LOST}
     return Metadata(
-        files={"image_labels_train.csv": train, **{name: path for name, path in others.items() if path}},
+        files={
+            "image_labels_train.csv": train,
+            **{name: path for name, path in others.items() if path},
+            **find_sizes([train.parent, root]),
+        },
         missing={name: _LOST[name] for name, path in others.items() if not path},
     )
 
@@ -112,12 +117,18 @@ def read_answers(root: Path) -> pl.DataFrame:
 
 
 def read_boxes(root: Path) -> pl.LazyFrame:
-    """One row per box; rows without one (`No finding`) are left out. Test boxes are a consensus."""
+    """One row per box, in pixels of the DICOM file; rows without one (`No finding`) are left out. Test boxes are a
+    consensus."""
     files = find_metadata(root).files
-    names = [name for name in ("marks", "annotations_train.csv", "annotations_test.csv") if name in files]
-    return pl.concat(
-        [BoxTable.create_empty().drop("pathology"), *(_read_part_boxes(files[name]) for name in names)]
-    ).lazy()
+    parts = [read_part_boxes(files[role]) for role in _BOX_FILES if role in files]
+    return pl.concat([BoxTable.create_empty().drop("pathology", "placement"), *parts]).lazy()
+
+
+def read_frames(root: Path) -> pl.LazyFrame:
+    """The size of the DICOM file, of each image of which a file of a mirror states it."""
+    files = find_metadata(root).files
+    lists, sizes = ([files[role] for role in roles if role in files] for roles in (_BOX_FILES, SIZE_FILES))
+    return read_stated_sizes(lists, sizes).lazy()
 
 
 def find_pixels(root: Path) -> dict[str, Path]:
@@ -146,7 +157,7 @@ def _plain_or_zipped(name: str) -> list[str]:
 
 def _image_rows(path: Path, part: str) -> pl.DataFrame:
     names = read_csv(path, ["image_id"]).unique("image_id", maintain_order=True)
-    require_match(path, names, "image_id", _IMAGE_ID)
+    require_match(path, names, "image_id", IMAGE_ID)
     image_id = pl.format("vindr/{}", "image_id")
     return names.select(
         image_id=image_id,
@@ -190,7 +201,7 @@ def _read_marks(path: Path) -> pl.DataFrame:
 def _check_readers(path: Path, rows: pl.DataFrame, *, readers: int) -> None:
     """Each image has a row of each of its readers: a vote over fewer would not be the published one."""
     counts = rows.group_by("image_id").len()
-    require_match(path, counts, "image_id", _IMAGE_ID)
+    require_match(path, counts, "image_id", IMAGE_ID)
     repeated = 0
     if "rad_id" in rows.columns:
         require_match(path, rows.select(pl.col("rad_id").unique()), "rad_id", _READER)
@@ -201,25 +212,6 @@ def _check_readers(path: Path, rows: pl.DataFrame, *, readers: int) -> None:
             f"{path}: {odd} images do not have {readers} rows, and {repeated} rows repeat a reader of their image. "
             f"Expected {readers} rows for each image, of different readers. The file is cut or edited: get it again."
         )
-
-
-def _read_part_boxes(path: Path) -> pl.DataFrame:
-    reader = () if path.name.startswith("annotations_test") else ("rad_id",)
-    rows = read_csv(path, ("image_id", *reader, "class_name", *_EDGES))
-    require_match(path, rows, "image_id", _IMAGE_ID)
-    boxes = rows.filter(pl.any_horizontal(pl.col(_EDGES) != ""))
-    for edge in _EDGES:
-        require_match(path, boxes, edge, r"^\d+(\.\d+)?$")
-    x_min, y_min, x_max, y_max = (pl.col(edge).cast(pl.Float32) for edge in _EDGES)
-    return boxes.select(
-        _image_id(),
-        pl.col("class_name").str.strip_chars().alias("finding"),
-        _reader(boxes),
-        x=x_min,
-        y=y_min,
-        width=x_max - x_min,
-        height=y_max - y_min,
-    )
 
 
 def _image_id() -> pl.Expr:
@@ -248,6 +240,8 @@ VINDR = Dataset(
     describe_layout=describe_layout,
     suffixes=_SUFFIXES,
     read_boxes=read_boxes,
+    read_frames=read_frames,
+    box_files=_BOX_FILES,
     readers=READERS,
     expected={"images": 18_000},
 )

@@ -10,12 +10,19 @@ from cxr_pipeline.defs.pictures import show_picture
 from cxr_pipeline.defs.resources import Installation
 from cxr_pipeline.defs.tables import column_schema, markdown_table, table_result, warning_checks
 from cxr_pipeline.labels.adjudicated import ADJUDICATED_FILE
+from cxr_pipeline.labels.boxes import judge_placement
 from cxr_pipeline.labels.overview import capability_matrix
 from cxr_pipeline.labels.plots import plot_labels
 from cxr_pipeline.labels.policy import LabelPolicy, describe_policy
 from cxr_pipeline.labels.quality import judge_positives, judge_prevalence, judge_unknown, judge_words
 from cxr_pipeline.labels.summary import count_labels
-from cxr_pipeline.pipeline.labels import count_labels_of_all, write_adjudicated, write_boxes, write_labels
+from cxr_pipeline.pipeline.labels import (
+    count_labels_of_all,
+    describe_placements,
+    write_adjudicated,
+    write_boxes,
+    write_labels,
+)
 from cxr_pipeline.pipeline.reports import origin_of_states
 from cxr_pipeline.tables.labels import AdjudicatedTable, BoxTable, LabelTable
 
@@ -26,6 +33,9 @@ CHECKS = {
     "prevalence": "Each class is about as frequent as in the published release",
     "unknown": "Each class that its words speak of is known, and null about as often as in the published release",
 }
+
+
+BOX_CHECKS = {"placement": "Every box has its place in the picture that is here"}
 
 
 class LabelRunConfig(LabelPolicy, dg.Config):
@@ -108,14 +118,21 @@ def overview(installation: Installation) -> dg.MaterializeResult:
     deps=[["raw", name] for name, dataset in DATASETS.items() if dataset.read_boxes],
     group_name=STAGE,
     kinds={"polars", "parquet"},
+    check_specs=warning_checks([STAGE, "boxes"], BOX_CHECKS),
     metadata=column_schema(BoxTable),
 )
-def boxes(installation: Installation) -> dg.MaterializeResult:
-    """The boxes that readers drew, in pixels of the published images, with the class that each word means."""
-    table = write_boxes(installation.lake, {name: installation.root_of(name) for name in DATASETS})
+def boxes(context: dg.AssetExecutionContext, installation: Installation) -> dg.MaterializeResult:
+    """The boxes that readers drew, in pixels of the pictures here, with the class that each word means."""
+    roots = {name: installation.root_of(name) for name in DATASETS}
+    table = write_boxes(installation.lake, roots)
+    for line in describe_placements(roots, table):
+        context.log.warning(line)
     counts = table.group_by("finding", "pathology").agg(boxes=pl.len()).sort("boxes", "finding", descending=True)
     return table_result(
-        installation.lake.table(STAGE, "boxes"), rows=table.height, metadata={"words": markdown_table(counts)}
+        installation.lake.table(STAGE, "boxes"),
+        rows=table.height,
+        metadata={"words": markdown_table(counts)},
+        verdicts={"placement": judge_placement(table)},
     )
 
 

@@ -9,7 +9,7 @@ from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.base import Dataset
 from cxr_pipeline.datasets.files.folders import find_file
 from cxr_pipeline.labels.adjudicated import ADJUDICATED_FILE, adjudicated_table
-from cxr_pipeline.labels.boxes import box_table
+from cxr_pipeline.labels.boxes import box_table, describe_placement
 from cxr_pipeline.labels.harmonize import LabelResult, label_table
 from cxr_pipeline.labels.labellers import keep_labellers
 from cxr_pipeline.labels.overview import count_matrix
@@ -59,6 +59,13 @@ def write_boxes(lake: Lake, roots: Mapping[str, Path | None]) -> pl.DataFrame:
     tables = [box_table(DATASETS[name], root) for name, root in roots.items() if root and DATASETS[name].read_boxes]
     boxes = pl.concat([BoxTable.create_empty(), *tables])
     return write_table(lake.table("labels", "boxes"), boxes, BoxTable)
+
+
+def describe_placements(roots: Mapping[str, Path | None], boxes: pl.DataFrame) -> list[str]:
+    """A line for each source whose boxes (a BoxTable) were scaled to its pictures, or have no place in them."""
+    of_source = pl.col("image_id").str.extract("^([^/]+)/")
+    parts = [(DATASETS[name], root, boxes.filter(of_source == name)) for name, root in roots.items() if root]
+    return [line for dataset, root, mine in parts for line in describe_placement(dataset, root, mine)]
 
 
 def count_labels_of_all(lake: Lake) -> pl.DataFrame:

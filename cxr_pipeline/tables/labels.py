@@ -7,6 +7,7 @@ from cxr_pipeline.pathologies import EVIDENCE, NEGATIVE, PATHOLOGIES, POSITIVE, 
 from cxr_pipeline.tables.raw import ImageTable
 
 MAPPING_RULES = ("direct", "parent", "ambiguous", "normal", "outside", "mutes", "voids", "stated")
+PLACEMENTS = ("as_published", "scaled", "unknown")
 
 
 def _cell(pathology: str) -> dy.Int8:
@@ -106,13 +107,25 @@ class AdjudicatedTable(dy.Schema):
 
 
 class BoxTable(dy.Schema):
-    """One row per box that a reader drew, in pixels of the published image."""
+    """One row per box that a reader drew, in pixels of the picture file that is here; as published where none is."""
 
     image_id = dy.String(nullable=False, min_length=1, description="As in the image table")
     finding = dy.String(nullable=False, min_length=1, description="The source's own term")
     pathology = dy.Enum(PATHOLOGIES, nullable=True, description="The class of the same meaning; null when none")
     reader = dy.String(nullable=False, description="Who drew it; empty where the source has one voice")
-    x = dy.Float32(nullable=False, min=0.0, description="Left edge, pixels from the left")
-    y = dy.Float32(nullable=False, min=0.0, description="Upper edge, pixels from the top")
-    width = dy.Float32(nullable=False, min=0.0, description="Pixels")
-    height = dy.Float32(nullable=False, min=0.0, description="Pixels")
+    x = dy.Float32(nullable=True, min=0.0, description="Left edge, pixels from the left; null when unknown")
+    y = dy.Float32(nullable=True, min=0.0, description="Upper edge, pixels from the top; null when unknown")
+    width = dy.Float32(nullable=True, min=0.0, description="Pixels; null when unknown")
+    height = dy.Float32(nullable=True, min=0.0, description="Pixels; null when unknown")
+    placement = dy.Enum(
+        PLACEMENTS,
+        nullable=False,
+        description="Pixels as published, scaled to a resized picture, or unknown: no size to scale by",
+    )
+
+    @dy.rule()
+    def edges_are_null_where_the_place_is_unknown(cls) -> pl.Expr:
+        """Four edges or none."""
+        return pl.all_horizontal(
+            pl.col(edge).is_null() == (pl.col("placement") == "unknown") for edge in ("x", "y", "width", "height")
+        )

@@ -52,7 +52,7 @@ def test_infiltrate_is_infiltration(tmp_path):
     write_nih(tmp_path)
     rows = ["00000001_000.png,Infiltrate,1.5,2.5,10.0,20.0"]
     write_lines(tmp_path / "BBox_List_2017.csv", ["Image Index,Finding Label,Bbox [x,y,w,h],,,", *rows])
-    expected = ("nih/00000001_000", "Infiltrate", "Infiltration", "", 1.5, 2.5, 10.0, 20.0)
+    expected = ("nih/00000001_000", "Infiltrate", "Infiltration", "", 1.5, 2.5, 10.0, 20.0, "as_published")
     assert box_table(NIH, tmp_path).rows() == [expected]
 
 
