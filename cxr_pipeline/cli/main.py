@@ -1,12 +1,11 @@
 """The commands of `cxr` and their exit codes: 0 done, 1 a CxrError (printed without a traceback), 2 wrong usage."""
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cxr_pipeline.cli import export, images, predict, reports, show, split, steps
+from cxr_pipeline.cli import export, images, labels, predict, reports, show, split, steps
 from cxr_pipeline.cli.arguments import Root, Source
 from cxr_pipeline.cli.messages import print_error
 from cxr_pipeline.errors import CxrError
@@ -102,17 +101,7 @@ def source_unpack(name: Source, root: Root = None) -> None:
     show.unpacked(steps.unpack(Settings(), name, root=root))
 
 
-@app.command()
-def labels(
-    name: Source,
-    root: Root = None,
-    out: Annotated[Path | None, typer.Option(help="Parquet file to write; default the table in the lake")] = None,
-) -> None:
-    """Harmonize one source: one row per published image, 14 classes of 1 / 0 / -1 / null.
-
-    Needs the metadata files only, no pixels. Example: `cxr labels nih --root /data/nih --out nih.parquet`
-    """
-    show.labels(name, *steps.labels(Settings(), name, root=root, out=out))
+app.command("labels", cls=labels.ExplainsPolicy)(labels.labels)
 
 
 @app.command()

@@ -80,14 +80,22 @@ def unpacked(written: int) -> None:
     Console().print(f"{written:,} files written; all others of the archive were there")
 
 
-def labels(name: str, result: LabelResult, gaps: list[str]) -> None:
-    """Counts per class, then warnings: words without a row in the mapping, metadata that is not there or not whole."""
+def labels(name: str, result: LabelResult, gaps: list[str], *, chosen: list[str]) -> None:
+    """Choices of the policy and counts per class, then warnings: words without a row in the mapping, metadata that is
+    not there or not whole."""
+    for choice in chosen:
+        Console().print(f"policy: {choice}", highlight=False, markup=False)
     Console().print(f"{name}: {result.table.height:,} images, {result.table['patient_id'].n_unique():,} patients")
     Console().print(_rich(count_labels(result.table)))
     for finding, count in result.unmapped.rows():
         print_warning(f"'{finding}' ({count} images) has no row in labels/mappings/{name}.csv")
-    for gap in gaps:
-        print_warning(gap)
+    warnings(gaps)
+
+
+def warnings(lines: list[str]) -> None:
+    """Each line as a warning."""
+    for line in lines:
+        print_warning(line)
 
 
 def images(summary: "PrepareSummary") -> None:

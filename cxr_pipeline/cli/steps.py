@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from cxr_pipeline.cli.overrides import parse_overrides
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.base import Dataset
 from cxr_pipeline.datasets.files.archives import archive_of, unpack_archive
@@ -18,6 +19,7 @@ from cxr_pipeline.errors import ArchiveError, CxrError, SourceNotFoundError, Sto
 from cxr_pipeline.images.prepare.progress import Pace
 from cxr_pipeline.labels.boxes import box_table, describe_placement
 from cxr_pipeline.labels.harmonize import LabelResult
+from cxr_pipeline.labels.policy import DEFAULT_POLICY, LabelPolicy
 from cxr_pipeline.labels.reports.imports import StatesFile
 from cxr_pipeline.labels.reports.tables import is_reported, label_source
 from cxr_pipeline.launch.job import Job
@@ -49,18 +51,20 @@ class Advance(Protocol):
     def __call__(self, done: int, total: int, note: str = "") -> None: ...
 
 
-def labels(settings: Settings, name: str, *, root: Path | None, out: Path | None) -> tuple[LabelResult, list[str]]:
+def labels(
+    settings: Settings, name: str, *, root: Path | None, out: Path | None, policy: LabelPolicy = DEFAULT_POLICY
+) -> tuple[LabelResult, list[str]]:
     """Harmonizes one source into `out`, or into the lake; also what its metadata lacks, a line each."""
     dataset, folder = DATASETS[name], _root(settings, name, root)
     if out:
-        result = label_source(dataset, folder, states=states_of(settings, name))
+        result = label_source(dataset, folder, policy, states=states_of(settings, name))
         write_table(out, result.table, LabelTable)
     else:
         write_inventory(_lake(settings), dataset, folder, unpack=False)  # metadata is enough
         if is_reported(dataset):
             write_report_evidence(_lake(settings), dataset, folder)
             write_imported_states(_lake(settings), dataset, folder, states_of(settings, name))
-        result = write_labels(_lake(settings), dataset, folder)
+        result = write_labels(_lake(settings), dataset, folder, policy=policy)
     return result, describe_gaps(dataset, folder, result.table) + _describe_boxes(dataset, folder)
 
 
@@ -137,7 +141,7 @@ def split(settings: Settings, config: SplitConfig, *, start_over: bool) -> Split
 def read_split_config(overrides: list[str]) -> SplitConfig:
     """The settings that `--set FIELD=VALUE` names, on the defaults; raises CxrError that names the wrong field."""
     try:
-        return SplitConfig.model_validate(dict(map(_parse_override, overrides)))
+        return SplitConfig.model_validate(parse_overrides(overrides, example="val_fraction=0.1"))
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'sources'}: {e['msg']}" for e in error.errors())
         raise CxrError(f"--set does not fit ({wrong}). Fields: {', '.join(SplitConfig.model_fields)}.") from error
@@ -147,7 +151,7 @@ def train(settings: Settings, *, preset_name: str | None, overrides: list[str]) 
     """Trains on this machine, with a progress bar over epochs."""
     from cxr_pipeline.training.presets import preset
 
-    config = preset(preset_name or settings.preset, **dict(map(_parse_override, overrides)))
+    config = preset(preset_name or settings.preset, **parse_overrides(overrides, example="epochs=10"))
     with progress_bar("training") as advance:
 
         def launch(job: Job, on_event: OnEvent) -> dict[str, Any]:
@@ -243,10 +247,3 @@ def _root(settings: Settings, name: str, root: Path | None) -> Path:
             f"{DATASETS[name].title} is not used here: name its folder with --root or {DATASETS[name].root_variable}."
         )
     return found
-
-
-def _parse_override(text: str) -> tuple[str, str]:
-    field, separator, value = text.partition("=")
-    if not separator:
-        raise CxrError(f"--set {text}: expected FIELD=VALUE, for example --set epochs=10.")
-    return field.strip(), value.strip()
