@@ -16,7 +16,7 @@ def keep_labellers(result: LabelResult, policy: LabelPolicy) -> LabelResult:
     """
     if policy.labelled_by == "anyone":
         return result
-    is_refused = (pl.col("labelled_by") == "program").fill_null(value=False)
+    is_refused = (pl.col("labelled_by") != "physician").fill_null(value=False)
     nothing = pl.struct(pl.lit("unobserved").cast(pl.Enum(EVIDENCE)).alias(p) for p in PATHOLOGIES)
     emptied = result.table.with_columns(
         *(pl.when(~is_refused).then(p).alias(p) for p in PATHOLOGIES),

@@ -6,7 +6,7 @@ VIEWS = ("PA", "AP", "LATERAL", "UNKNOWN")
 FRONTAL_VIEWS = ("PA", "AP")
 SEXES = ("F", "M")
 OFFICIAL_SPLITS = ("train", "train_val", "val", "test")
-LABELLERS = ("physician", "program")
+LABELLERS = ("physician", "program", "chexbert", "negbio")  # the last two are programs, named where a choice was made
 
 
 class ImageTable(dy.Schema):

@@ -6,7 +6,7 @@ import pytest
 from cxr_pipeline.datasets.chexpert import CHEXPERT, find_metadata, read_findings, read_images, read_wide
 from cxr_pipeline.datasets.inventory import take_inventory
 from cxr_pipeline.datasets.quality import judge_completeness
-from cxr_pipeline.errors import SourceFormatError
+from cxr_pipeline.errors import SourceFormatError, SourceNotFoundError
 from cxr_pipeline.labels.harmonize import label_table
 from cxr_pipeline_tests.datasets.sources import CHEXPERT_FINDINGS, write_chexpert, write_image, write_lines
 
@@ -67,6 +67,38 @@ def test_findings_say_the_same_as_the_wide_table(root):
     test = findings.filter(pl.col("image_id").str.starts_with("chexpert/test/"))
     assert test.height == 2 * len(WORDS)
     assert test.filter(pl.col("value") == 1)["finding"].to_list() == ["Edema", "Edema"]
+
+
+def test_test_set_alone_is_read_and_the_release_named_as_missing(tmp_path):
+    root = write_test_set(tmp_path)
+    write_image(root / "chexlocalize" / "CheXpert" / FRONTAL)
+    metadata = CHEXPERT.find_metadata(root)
+    assert list(metadata.files) == ["test"]
+    assert "train.csv" in metadata.missing
+    inventory = take_inventory(CHEXPERT, root)
+    assert inventory.table["official_split"].to_list() == ["test", "test"]
+    assert inventory.table["is_present"].to_list() == [True, False]
+    assert label_table(CHEXPERT, root).table["Edema"].to_list() == [1, 1]
+    assert CHEXPERT.describe_layout(root).name == "CheXlocalize alone"
+    assert any("train.csv is not in" in line for line in inventory.warnings)
+
+
+@pytest.mark.parametrize("folder", ["CheXpert-v1.0/valid", "val", "CheXpert/val", "valid"])
+def test_validation_set_of_chexlocalize_is_that_of_the_release(tmp_path, folder):
+    root, path = write_test_set(tmp_path), "patient64541/study1/view1_frontal.jpg"
+    cells = ",".join("1.0" if word == "Edema" else "0.0" for word in WORDS)
+    lines = [f"Path,{CHEXPERT_FINDINGS}", f"{folder}/{path},{cells}"]
+    write_lines(root / "chexlocalize/CheXpert/val_labels.csv", lines)
+    write_image(root / "chexlocalize/CheXpert/val" / path)
+    table = take_inventory(CHEXPERT, root).table.filter(official_split="val")
+    assert table["image_id"].to_list() == [f"chexpert/valid/{path.removesuffix('.jpg')}"]
+    assert table["is_present"].to_list() == [True]
+    assert "valid" not in CHEXPERT.find_metadata(write_chexpert(root, valid=None)).files
+
+
+def test_folder_without_either_names_the_release(tmp_path):
+    with pytest.raises(SourceNotFoundError, match=r"has no train\.csv"):
+        CHEXPERT.find_metadata(tmp_path)
 
 
 def test_labels_are_explicit(root):
