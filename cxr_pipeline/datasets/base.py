@@ -1,6 +1,6 @@
 """What the pipeline needs to know about a source, and nothing else. No labels, no policy."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -63,6 +63,7 @@ class Dataset:
     states it: `image_id frame_width frame_height`, one row per image. `box_files` are the roles of the files of boxes.
     `find_metadata` names the files that these read; a required one that is absent is an error, an optional one is
     listed in `missing`.
+    `lookalikes` are files of other collections of the same images: name -> what it is, and what to get instead.
     `archive` names the archive that the pictures come in, where its publisher cut it into parts; see `archives.py`.
     `find_pixels` maps the key of each image file on disk to its path relative to the root. A file that no row can
     mean is kept under a key of its own, so that it is counted. `suffixes` are those of image files, in lower case.
@@ -92,6 +93,7 @@ class Dataset:
     read_frames: Reader | None = None
     box_files: tuple[str, ...] = ()
     find_gaps: Callable[[Path], list[str]] | None = None
+    lookalikes: Mapping[str, str] = field(default_factory=dict)
     archive: str | None = None
     readers: int = 1  # voices per image
     thumbnails: Display = Display(False, "its terms have not been read for this")  # phantoms are always shown

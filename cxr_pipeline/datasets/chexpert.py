@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
+from cxr_pipeline.datasets import lookalikes
 from cxr_pipeline.datasets.base import NO_LABELS, Dataset, Display, Layout, Metadata, mark_silent
 from cxr_pipeline.datasets.chexlocalize import with_test_set
 from cxr_pipeline.datasets.chexpert_codes import (
@@ -189,6 +190,7 @@ _RELEASED = Dataset(
     find_pixels=find_pixels,
     describe_layout=describe_layout,
     find_gaps=find_gaps,
+    lookalikes=lookalikes.CHEXPERT,
     suffixes=(".jpg",),
     read_wide=read_wide,
     expected={"images": 223_648, "patients": 64_740},

@@ -10,15 +10,18 @@ from pathlib import Path
 
 import polars as pl
 
+from cxr_pipeline.datasets import lookalikes
 from cxr_pipeline.datasets.base import Dataset, Display, Layout, Metadata
 from cxr_pipeline.datasets.files.folders import as_published, find_file, index_files, require_file, walk_pictures
 from cxr_pipeline.datasets.files.strict_csv import read_csv, recode, require_match
-from cxr_pipeline.datasets.mimic_labels import count_gaps, label_images, label_studies
+from cxr_pipeline.datasets.mimic_labels import count_gaps, label_images, label_studies, name_labeller
+from cxr_pipeline.datasets.mimic_patients import describe_people
 from cxr_pipeline.errors import SourceFormatError
 
 _METADATA = "mimic-cxr-2.0.0-metadata.csv"
 _SPLIT = "mimic-cxr-2.0.0-split.csv"
 _LABELER = "mimic-cxr-2.0.0-chexpert.csv"
+_NEGBIO = "mimic-cxr-2.0.0-negbio.csv"  # a second reading of the reports; counts where the first is not there
 _EXPERTS = "mimic-cxr-2.1.0-test-set-labeled.csv"
 _PATIENTS = "patients.csv"
 _CXR_LT = {  # edition, the later one first -> its label files, together one row per image
@@ -28,6 +31,7 @@ _CXR_LT = {  # edition, the later one first -> its label files, together one row
 _LOST_CLASSES = (
     "the seven classes that it adds stay unknown (https://physionet.org/content/cxr-lt-iccv-workshop-cvamd/)"
 )
+_LOST_LABELER = "the labels are those of NegBio, which are there instead: labelled_by says so"
 _LOST_SOME = "the seven classes that CXR-LT adds stay unknown for the images of this file alone"
 _LOST = {
     _EXPERTS: "the official test set keeps the word of the text labeler (release 2.1.0 has the file)",
@@ -36,18 +40,16 @@ _LOST = {
 _COLUMNS = ("dicom_id", "subject_id", "study_id", "ViewPosition", "StudyDate")
 _IMAGE_ID = pl.format("mimic/{}", "dicom_id").alias("image_id")
 _SPLITS = {"train": "train", "validate": "val", "test": "test"}
-_SEXES = {"F": "F", "M": "M", "": None}
 # LLD and RLD: lying on the left or right side; AXIAL: tilted. All are seen from the front or from behind.
 _FRONTAL = r"^(AP|PA)(?: (?:LLD|RLD|AXIAL))?$"
 _LATERAL = r"^(?:LATERAL|XTABLE LATERAL|LL|RL)$"
 _DICOM_ID = r"[0-9a-f]{8}(?:-[0-9a-f]{8}){4}"
 _PIXEL_PATH = re.compile(rf"(?:.*/)?(p\d\d/p\d{{8}}/s\d{{8}}/{_DICOM_ID}\.jpg)")
-_OLDEST_YEARS = 120
-_PERSON = {"age_years": pl.Float32, "sex": pl.String}
 
 
 def find_metadata(root: Path) -> Metadata:
-    """Three required tables; optional are the experts' labels, CXR-LT's, and the patients of MIMIC-IV.
+    """Three required tables, the last of them the text labeler's or NegBio's. Optional are the experts' labels,
+    CXR-LT's, and the patients of MIMIC-IV.
 
     They lie in the root or in the release's own folder below it (`2.1.0`, `mimic-cxr-jpg/2.1.0`). The last two are
     collections of their own: put or link into the root `cxr-lt-2024` and `hosp`, or what holds them.
@@ -55,7 +57,9 @@ def find_metadata(root: Path) -> Metadata:
     homes = _folders(root, "mimic-cxr-jpg*", "2.*", "mimic-cxr-jpg*/2.*")
     metadata = require_file(MIMIC, homes, _spellings(_METADATA))
     home = [metadata.parent]
-    required = {name: require_file(MIMIC, home, _spellings(name)) for name in (_SPLIT, _LABELER)}
+    split = require_file(MIMIC, home, _spellings(_SPLIT))
+    labels = require_file(MIMIC, home, [*_spellings(_LABELER), *_spellings(_NEGBIO)])
+    labeler = _NEGBIO if "negbio" in labels.name.lower() else _LABELER
     optional = {
         _EXPERTS: find_file(home, _spellings(_EXPERTS)),
         _PATIENTS: find_file(_folders(root, "hosp", "mimic*iv*/hosp", "mimic*iv*/*/hosp"), _spellings(_PATIENTS)),
@@ -65,7 +69,8 @@ def find_metadata(root: Path) -> Metadata:
     is_partial = any(name.startswith("cxr-lt") for name in found)
     lost_classes = _LOST_SOME if is_partial else _LOST_CLASSES
     lost = {name: _LOST.get(name, lost_classes) for name in optional if name not in found}
-    return Metadata({_METADATA: metadata, **required, **found}, lost)
+    lost |= {_LABELER: _LOST_LABELER} if labeler == _NEGBIO else {}
+    return Metadata({_METADATA: metadata, _SPLIT: split, labeler: labels, **found}, lost)
 
 
 def read_images(root: Path) -> pl.LazyFrame:
@@ -77,7 +82,8 @@ def read_images(root: Path) -> pl.LazyFrame:
 def read_findings(root: Path) -> pl.LazyFrame:
     """One row per filled cell of the label files, and `(no labels)` for an image whose study has none.
 
-    `reader` tells the experts (`expert`) and CXR-LT from the text labeler (empty); one of them speaks of each cell.
+    `reader` tells the experts (`expert`), CXR-LT and NegBio (`negbio`) from the text labeler (empty): one of them
+    speaks of each cell.
     """
     files = find_metadata(root).files
     rows = _read_rows(files[_METADATA])
@@ -105,13 +111,14 @@ def describe_layout(root: Path) -> Layout:
     release = "2.0.0" if _EXPERTS in metadata.missing else "2.1.0"
     beside = [name for name in metadata.files if name == _PATIENTS or name.startswith("cxr-lt")]
     reason = f"{_EXPERTS} is {'not ' if release == '2.0.0' else ''}in {metadata.files[_METADATA].parent}"
-    return Layout(f"release {release}", "; ".join([reason, *(f"{name} is there" for name in beside)]))
+    labels = ", labels of NegBio" if _NEGBIO in metadata.files else ""
+    return Layout(f"release {release}{labels}", "; ".join([reason, *(f"{name} is there" for name in beside)]))
 
 
 def find_gaps(root: Path) -> list[str]:
     """Studies without a row in the label file, and rows of no study: the release itself has 8 of the first."""
     files = find_metadata(root).files
-    return count_gaps(_read_rows(files[_METADATA])["study_id"], files[_LABELER], files.get(_EXPERTS))
+    return count_gaps(_read_rows(files[_METADATA])["study_id"], _labeler_of(files), files.get(_EXPERTS))
 
 
 def _keys(path: str) -> list[str]:
@@ -152,8 +159,13 @@ def _read_rows(path: Path) -> pl.DataFrame:
 def _read_labels(files: Mapping[str, Path], rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """What is said of each of `rows` with its study (and by whom), and by itself: one Int8 column per finding."""
     parts = [path for name, path in files.items() if name.startswith("cxr-lt")]
-    by_study = label_studies(rows["study_id"], files[_LABELER], files.get(_EXPERTS))
+    reader = "negbio" if _NEGBIO in files else ""
+    by_study = label_studies(rows["study_id"], _labeler_of(files), files.get(_EXPERTS), reader=reader)
     return by_study, label_images(rows["dicom_id"], parts)
+
+
+def _labeler_of(files: Mapping[str, Path]) -> Path:
+    return files[_NEGBIO] if _NEGBIO in files else files[_LABELER]
 
 
 def _lengthen(rows: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
@@ -172,8 +184,9 @@ def _describe_images(files: Mapping[str, Path], rows: pl.DataFrame) -> pl.DataFr
         dataset=pl.lit("mimic"),
         view=_view(pl.col("ViewPosition")),
         path=pl.format("files/p{}/p{}/s{}/{}.jpg", subject.str.head(2), subject, "study_id", "dicom_id"),
-        **_person(files.get(_PATIENTS), rows),
+        **describe_people(files.get(_PATIENTS), rows),
         official_split=_official_split(files[_SPLIT], rows["dicom_id"]),
+        **(name_labeller(files.get(_EXPERTS)) if _NEGBIO in files else {}),
     )
 
 
@@ -196,26 +209,6 @@ def _official_split(path: Path, dicom_ids: pl.Series) -> pl.Series:
     return named
 
 
-def _person(path: Path | None, rows: pl.DataFrame) -> dict[str, pl.Series]:
-    """`age_years` and `sex` of each row; null for patients whom MIMIC-IV does not have.
-
-    Dates are shifted by the same number of years in both collections, so that the age at a study is the anchor age
-    plus the years since the anchor year. 91 stands for all ages above 89.
-    """
-    if path is None:
-        return {name: pl.repeat(None, rows.height, dtype=kind, eager=True) for name, kind in _PERSON.items()}
-    people = read_csv(path, ("subject_id", "gender", "anchor_age", "anchor_year"))
-    require_match(path, people, "anchor_age", r"^\d{1,3}$")
-    require_match(path, people, "anchor_year", r"^\d{4}$")
-    if people["subject_id"].is_duplicated().any():
-        raise SourceFormatError(f"{path} has patients with more than one row: expected one each. Get the file again.")
-    people = people.with_columns(sex=recode(path, people, "gender", _SEXES))
-    years = pl.col("StudyDate").str.head(4).cast(pl.Float32) - pl.col("anchor_year").cast(pl.Float32)
-    age = pl.col("anchor_age").cast(pl.Float32) + years
-    joined = rows.join(people, on="subject_id", how="left", maintain_order="left")
-    return joined.select("sex", age_years=pl.when(age.is_between(0, _OLDEST_YEARS)).then(age)).to_dict()
-
-
 MIMIC = Dataset(
     name="mimic",
     title="MIMIC-CXR-JPG",
@@ -234,6 +227,7 @@ MIMIC = Dataset(
     find_pixels=find_pixels,
     describe_layout=describe_layout,
     find_gaps=find_gaps,
+    lookalikes=lookalikes.MIMIC,
     suffixes=(".jpg",),
     expected={"images": 377_110, "patients": 65_379},
 )

@@ -1,6 +1,7 @@
 """What MIMIC-CXR-JPG's label files say: text labeler, experts on 687 test studies, CXR-LT. Parses, nothing more.
 
-Where these files lie is known to `mimic.py`. NegBio's labels, a second opinion on the same reports, are not read.
+Where these files lie is known to `mimic.py`. NegBio's labels, a second opinion on the same reports, are read
+in place of the text labeler's where those are not there.
 """
 
 from collections.abc import Sequence
@@ -39,18 +40,25 @@ _MENTIONED = {"1": POSITIVE, "0": NEGATIVE, "1.0": POSITIVE, "0.0": NEGATIVE}
 _EXPERT_HEADER = {"Airspace Opacity": "Lung Opacity"}  # the experts' file alone calls it so
 
 
-def label_studies(study_ids: pl.Series, labeler: Path, experts: Path | None) -> pl.DataFrame:
+def label_studies(study_ids: pl.Series, labeler: Path, experts: Path | None, *, reader: str = "") -> pl.DataFrame:
     """`reader` and one Int8 column for each of FINDINGS and NO_LABELS, in the order of `study_ids`, which may repeat.
 
-    The experts' word (reader `expert`) replaces that of the text labeler (empty) for the whole study. NO_LABELS is 1
+    The experts' word (reader `expert`) replaces that of the text labeler (`reader`) for the whole study. NO_LABELS is 1
     where a study has no row (8 studies) or a row without a filled cell (2,414), else null.
     """
-    read = _read_studies(labeler, reader="")
+    read = _read_studies(labeler, reader=reader)
     if experts:
         corrected = _read_studies(experts, reader="expert")
         read = pl.concat([read.join(corrected, on="study_id", how="anti"), corrected])
     labels = _align(study_ids, read)
     return labels.with_columns(pl.col("reader").fill_null(""), mark_silent(FINDINGS))
+
+
+def name_labeller(experts: Path | None) -> dict[str, pl.Expr]:
+    """`labelled_by` of rows with a `study_id` where the labels are NegBio's: the experts of their studies, else it."""
+    corrected = read_csv(experts, ["study_id"])["study_id"].to_list() if experts else []
+    is_corrected = pl.col("study_id").is_in(corrected)
+    return {"labelled_by": pl.when(is_corrected).then(pl.lit("physician")).otherwise(pl.lit("negbio"))}
 
 
 def label_images(dicom_ids: pl.Series, parts: Sequence[Path]) -> pl.DataFrame:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from cxr_pipeline.datasets import lookalikes
 from cxr_pipeline.datasets.base import NO_LABELS, Dataset, Display, Layout, Metadata
 from cxr_pipeline.datasets.files.folders import find_file, index_files, require_file, walk_files
 from cxr_pipeline.datasets.openi_release import (
@@ -189,6 +190,7 @@ OPENI = Dataset(
     find_metadata=find_metadata,
     find_pixels=find_pixels,
     describe_layout=describe_layout,
+    lookalikes=lookalikes.OPENI,
     suffixes=(".png", ".dcm"),
     read_reports=read_reports,
     expected={"images": 7_470, "patients": 3_851},

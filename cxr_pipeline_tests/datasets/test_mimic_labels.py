@@ -9,7 +9,7 @@ from cxr_pipeline.datasets.mimic import (
     read_images,
     read_wide,
 )
-from cxr_pipeline.errors import SourceFormatError
+from cxr_pipeline.errors import SourceFormatError, SourceNotFoundError
 from cxr_pipeline_tests.datasets.mimic_rows import (
     CXR_LT_2023,
     STUDY,
@@ -140,3 +140,39 @@ def test_negbio_is_not_read(root):
     before = stated(root)
     write_lines(root / "mimic-cxr-2.0.0-negbio.csv", ["damaged"])
     assert stated(root) == before
+
+
+def negbio_alone(root):
+    (root / "mimic-cxr-2.0.0-chexpert.csv").rename(root / "mimic-cxr-2.0.0-negbio.csv")
+    return root
+
+
+def test_negbio_alone_is_read_and_said(root):
+    negbio_alone(root)
+    assert said(1, "Edema", 1, "negbio") in stated(root)
+    assert {cell[3] for cell in stated(root)} == {"negbio", ""}  # a study without a row has nobody's labels
+    for rows in (read_images(root).collect(), read_wide(root).collect()):
+        assert rows["labelled_by"].to_list() == ["negbio"] * 3
+    metadata = DATASETS["mimic"].find_metadata(root)
+    assert "those of NegBio" in metadata.missing["mimic-cxr-2.0.0-chexpert.csv"]
+    assert DATASETS["mimic"].describe_layout(root).name == "release 2.0.0, labels of NegBio"
+    (gap,) = DATASETS["mimic"].find_gaps(root)
+    assert "negbio.csv: 1 of 2 studies" in gap
+
+
+def test_experts_replace_negbio_and_are_named(root):
+    write_experts(negbio_alone(root), label_row(OTHER, Edema="-1.0"))
+    assert read_images(root).collect()["labelled_by"].to_list() == ["negbio", "negbio", "physician"]
+    assert said(3, "Edema", -1, "expert") in stated(root)
+
+
+def test_text_labeler_is_preferred_to_negbio(root):
+    write_lines(root / "mimic-cxr-2.0.0-negbio.csv", ["not read"])
+    assert said(1, "Edema", 1) in stated(root)
+    assert DATASETS["mimic"].read_images(root).collect()["labelled_by"].null_count() == 3
+
+
+def test_folder_without_either_labeler_names_both(root):
+    (root / "mimic-cxr-2.0.0-chexpert.csv").unlink()
+    with pytest.raises(SourceNotFoundError, match=r"chexpert\.csv or .*negbio\.csv"):
+        read_images(root)
