@@ -59,13 +59,16 @@ def labels(
     if out:
         result = label_source(dataset, folder, policy, states=states_of(settings, name))
         write_table(out, result.table, LabelTable)
+        gaps = describe_gaps(dataset, folder, result.table)
     else:
-        write_inventory(_lake(settings), dataset, folder, unpack=False)  # metadata is enough
+        inventory = write_inventory(_lake(settings), dataset, folder, unpack=False)  # metadata is enough
+        is_unpacked = inventory.table["is_present"].any()  # else every image has no file yet
+        gaps = list(inventory.warnings) if is_unpacked else describe_gaps(dataset, folder, inventory.table)
         if is_reported(dataset):
             write_report_evidence(_lake(settings), dataset, folder)
             write_imported_states(_lake(settings), dataset, folder, states_of(settings, name))
         result = write_labels(_lake(settings), dataset, folder, policy=policy)
-    return result, describe_gaps(dataset, folder, result.table) + _describe_boxes(dataset, folder)
+    return result, gaps + _describe_boxes(dataset, folder)
 
 
 def unpack(settings: Settings, name: str, *, root: Path | None) -> int:

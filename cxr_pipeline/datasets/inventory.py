@@ -140,11 +140,23 @@ def _compare_count(dataset: Dataset, root: Path, rows: pl.DataFrame, *, entries:
         return [f"{entries} has {rows.height:,} images, and {PHANTOM_MARKER} says that {rendered:,} were rendered"]
     facts = judge_completeness(dataset, rows).facts
     published = int(facts.get("images_published", rows.height))
+    parts = _compare_parts(dataset, rows)
     if rows.height < published:
-        return [f"{entries} has {rows.height:,} of the {published:,} published images: the source is here in part"]
+        return [
+            f"{entries} has {rows.height:,} of the {published:,} published images: the source is here in part{parts}"
+        ]
     if rows.height > published:
-        return [f"{entries} has {rows.height:,} images, and {published:,} were published: was a file extended?"]
+        return [f"{entries} has {rows.height:,} images, and {published:,} were published: was a file extended?{parts}"]
     return []
+
+
+def _compare_parts(dataset: Dataset, rows: pl.DataFrame) -> str:
+    """` (train 10 of 223,414, val 234 of 234)`, of the official parts that are here: which file is cut."""
+    found = dict(rows["official_split"].cast(pl.String).drop_nulls().value_counts().iter_rows())
+    parts = [
+        f"{part} {found[part]:,} of {number:,}" for part, number in dataset.expected_parts.items() if part in found
+    ]
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def _warnings(dataset: Dataset, root: Path, table: pl.DataFrame, *, extra: int) -> tuple[str, ...]:

@@ -14,7 +14,13 @@ from cxr_pipeline.datasets import lookalikes
 from cxr_pipeline.datasets.base import Dataset, Display, Layout, Metadata
 from cxr_pipeline.datasets.files.folders import as_published, find_file, index_files, require_file, walk_pictures
 from cxr_pipeline.datasets.files.strict_csv import read_csv, recode, require_match
-from cxr_pipeline.datasets.mimic_labels import count_gaps, label_images, label_studies, name_labeller
+from cxr_pipeline.datasets.mimic_labels import (
+    count_gaps,
+    count_strange_images,
+    label_images,
+    label_studies,
+    name_labeller,
+)
 from cxr_pipeline.datasets.mimic_patients import describe_people
 from cxr_pipeline.errors import SourceFormatError
 
@@ -116,9 +122,11 @@ def describe_layout(root: Path) -> Layout:
 
 
 def find_gaps(root: Path) -> list[str]:
-    """Studies without a row in the label file, and rows of no study: the release itself has 8 of the first."""
+    """Studies without a row in the label file, and rows of no study or image: the release has 8 of the first."""
     files = find_metadata(root).files
-    return count_gaps(_read_rows(files[_METADATA])["study_id"], _labeler_of(files), files.get(_EXPERTS))
+    rows = _read_rows(files[_METADATA])
+    lines = count_gaps(rows["study_id"], _labeler_of(files), files.get(_EXPERTS))
+    return lines + count_strange_images(rows["dicom_id"], _cxr_lt_of(files))
 
 
 def _keys(path: str) -> list[str]:
@@ -158,10 +166,13 @@ def _read_rows(path: Path) -> pl.DataFrame:
 
 def _read_labels(files: Mapping[str, Path], rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """What is said of each of `rows` with its study (and by whom), and by itself: one Int8 column per finding."""
-    parts = [path for name, path in files.items() if name.startswith("cxr-lt")]
     reader = "negbio" if _NEGBIO in files else ""
     by_study = label_studies(rows["study_id"], _labeler_of(files), files.get(_EXPERTS), reader=reader)
-    return by_study, label_images(rows["dicom_id"], parts)
+    return by_study, label_images(rows["dicom_id"], _cxr_lt_of(files))
+
+
+def _cxr_lt_of(files: Mapping[str, Path]) -> list[Path]:
+    return [path for name, path in files.items() if name.startswith("cxr-lt")]
 
 
 def _labeler_of(files: Mapping[str, Path]) -> Path:
@@ -230,4 +241,5 @@ MIMIC = Dataset(
     lookalikes=lookalikes.MIMIC,
     suffixes=(".jpg",),
     expected={"images": 377_110, "patients": 65_379},
+    expected_parts={"train": 368_960, "val": 2_991, "test": 5_159},
 )

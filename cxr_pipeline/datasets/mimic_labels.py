@@ -92,6 +92,17 @@ def count_gaps(study_ids: pl.Series, labeler: Path, experts: Path | None) -> lis
     return lines
 
 
+def count_strange_images(dicom_ids: pl.Series, parts: Sequence[Path]) -> list[str]:
+    """One line for each of CXR-LT's files with rows of no image of the metadata."""
+    lines = []
+    for path in parts:
+        named = read_csv(path, ["dicom_id"])
+        strangers = named.join(dicom_ids.to_frame("dicom_id"), on="dicom_id", how="anti").height
+        if strangers:
+            lines.append(f"{path}: {strangers:,} of its {named.height:,} rows are of no image of the metadata")
+    return lines
+
+
 def _read_studies(path: Path, *, reader: str) -> pl.DataFrame:
     """`study_id`, one Int8 column per finding, `reader`. Columns go by name: their order differs from CheXpert's."""
     rows = read_csv(path, ("study_id", *FINDINGS), aliases=_EXPERT_HEADER, codes=dict.fromkeys(FINDINGS, _STATED))

@@ -221,4 +221,5 @@ NIH = Dataset(
     find_gaps=find_gaps,
     suffixes=(".png",),
     expected={"images": 112_120, "patients": 30_805},
+    expected_parts={"train_val": 86_524, "test": 25_596},
 )

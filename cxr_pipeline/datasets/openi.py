@@ -11,6 +11,7 @@ import polars as pl
 from cxr_pipeline.datasets import lookalikes
 from cxr_pipeline.datasets.base import NO_LABELS, Dataset, Display, Layout, Metadata
 from cxr_pipeline.datasets.files.folders import find_file, index_files, require_file, walk_files
+from cxr_pipeline.datasets.openi_gaps import WITHOUT_IMAGE, count_unreported, count_views
 from cxr_pipeline.datasets.openi_release import (
     PROJECTIONS,
     REPORTS,
@@ -132,6 +133,15 @@ def find_pixels(root: Path) -> dict[str, Path]:
     return index_files([path for suffix in OPENI.suffixes for path in walk_files(root, suffix)], _keys)
 
 
+def find_gaps(root: Path) -> list[str]:
+    """Images of no report, reports without an image, and images without a view or views of no image."""
+    files = find_metadata(root).files
+    release = read_release(files)
+    reports = REPORTS if REPORTS in files else "the XML reports"
+    lines = count_unreported(release, reports, published=0 if REPORTS in files else WITHOUT_IMAGE)
+    return lines if REPORTS in files or PROJECTIONS not in files else lines + count_views(release, files[PROJECTIONS])
+
+
 def describe_layout(root: Path) -> Layout:
     """Official XML or Kaggle's CSV. Where both are there, the XML is read, and Kaggle's projections with it."""
     files = find_metadata(root).files
@@ -190,6 +200,7 @@ OPENI = Dataset(
     find_metadata=find_metadata,
     find_pixels=find_pixels,
     describe_layout=describe_layout,
+    find_gaps=find_gaps,
     lookalikes=lookalikes.OPENI,
     suffixes=(".png", ".dcm"),
     read_reports=read_reports,

@@ -73,14 +73,14 @@ def _read_kaggle(files: dict[str, Path]) -> Release:
         raise SourceFormatError(f"{path} holds a uid more than once: expected one row per report. Get the file again.")
     terms = rows.select("uid", term=pl.col("MeSH").str.split(";")).explode("term")
     stated = terms.filter(~pl.col("term").str.strip_chars().is_in(["", "nan"]))
-    return Release(_read_projections(files[PROJECTIONS]), stated, rows.drop("MeSH"))
+    return Release(read_projections(files[PROJECTIONS]), stated, rows.drop("MeSH"))
 
 
 def _read_views(files: dict[str, Path]) -> pl.DataFrame:
     """`key, view` from Kaggle's projections, else from torchxrayvision's list, where they are there."""
     lists = [pl.DataFrame(schema={"key": pl.String, "view": pl.String})]
     if PROJECTIONS in files:
-        lists.append(_read_projections(files[PROJECTIONS]).select("key", "view"))
+        lists.append(read_projections(files[PROJECTIONS]).select("key", "view"))
     if VIEW_LIST in files:
         path = files[VIEW_LIST]
         rows = read_csv(path, ("imageid", "tsne-view"))
@@ -89,7 +89,8 @@ def _read_views(files: dict[str, Path]) -> pl.DataFrame:
     return pl.concat(lists).unique("key", keep="first", maintain_order=True)
 
 
-def _read_projections(path: Path) -> pl.DataFrame:
+def read_projections(path: Path) -> pl.DataFrame:
+    """`uid, key, view` of each row of Kaggle's projections."""
     rows = read_csv(path, ("uid", "filename", "projection"))
     view = recode(path, rows, "projection", _PROJECTION_VIEWS)
     return _identify(path, rows.select("uid", name="filename", view=view))

@@ -48,6 +48,7 @@ _TYPES = {"Projection": pl.Enum(VIEWS), "PatientSex_DICOM": pl.Enum(SEXES), "Met
 _LABELLER = pl.Enum(LABELLERS)
 _WORD = r"""(?:'[^'\\]*'|"[^"\\]*")"""  # as Python writes a string: in double quotes when it holds an apostrophe
 _LIST = rf"^(?:\[(?:{_WORD}(?:,\s*{_WORD})*)?\]|nan|None|)$"
+_UNLABELLED = 880  # 103 cells without a list, 777 lists without a word
 _POOR_QUALITY = "suboptimal study"
 _ALONE = f"({_POOR_QUALITY} alone)"
 _OLDEST_YEARS = 120
@@ -110,6 +111,15 @@ def read_reports(root: Path) -> pl.LazyFrame:
     return written.select(study_id=pl.format("padchest/{}", "StudyID"), section=pl.lit("informe"), text="Report")
 
 
+def find_gaps(root: Path) -> list[str]:
+    """Images whose cell of labels holds no word, as 880 of the release: nothing is known of them."""
+    path = find_metadata(root).files["labels"]
+    rows = _read_table(path)
+    silent = int((~decode(rows["Labels"], _has_word)).sum())
+    line = f"{path}: {silent:,} of {rows.height:,} images have no labels ({_UNLABELLED} in the release)"
+    return [line] if silent else []
+
+
 def find_pixels(root: Path) -> dict[str, Path]:
     """File name -> path, whatever the folders: `0/` to `54/`, `images/0/`, flat. File names are unique here."""
     return index_files(walk_pictures(root, ".png"), lambda path: [as_published(path.rpartition("/")[2], ".png")])
@@ -148,6 +158,10 @@ def _parse_cells(labels: pl.Series) -> pl.Series:
     return number_words(pl.select(noted).to_series())
 
 
+def _has_word(labels: pl.Series) -> pl.Series:
+    return labels.str.extract_all(_WORD).list.eval(pl.element().str.contains(r"[^\s'\"]")).list.any()
+
+
 def _age_years(rows: pl.DataFrame, born: pl.Series) -> pl.Expr:
     """Years of study and birth differ by 0 to 105 in this release; null beyond 0 to 120, or without a birth year."""
     age = pl.lit((decode(rows["StudyDate_DICOM"], _year) - born).cast(pl.Float32))
@@ -176,6 +190,7 @@ PADCHEST = Dataset(
     find_metadata=find_metadata,
     find_pixels=find_pixels,
     describe_layout=describe_layout,
+    find_gaps=find_gaps,
     suffixes=(".png",),
     expected={"images": 160_861, "patients": 67_625},
 )

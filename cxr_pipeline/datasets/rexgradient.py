@@ -230,4 +230,5 @@ REXGRADIENT = Dataset(
     read_reports=read_reports,
     archive=_ARCHIVE,
     expected={"images": 273_004, "patients": 109_487},
+    expected_parts={"train": 238_968, "val": 17_007, "test": 17_029},
 )

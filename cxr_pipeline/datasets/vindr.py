@@ -13,48 +13,24 @@ import polars as pl
 from cxr_pipeline.datasets.base import Dataset, Display, Layout, Metadata
 from cxr_pipeline.datasets.files.folders import find_file, index_files, require_file, walk_files
 from cxr_pipeline.datasets.files.strict_csv import read_csv, recode, require_match
-from cxr_pipeline.datasets.vindr_boxes import IMAGE_ID, SIZE_FILES, find_sizes, read_part_boxes, read_stated_sizes
+from cxr_pipeline.datasets.vindr_boxes import (
+    BOX_FILES,
+    IMAGE_ID,
+    SIZE_FILES,
+    find_sizes,
+    read_part_boxes,
+    read_stated_sizes,
+)
+from cxr_pipeline.datasets.vindr_gaps import count_gaps
+from cxr_pipeline.datasets.vindr_words import KAGGLE_WORDS, WORDS
 from cxr_pipeline.errors import SourceFormatError
 from cxr_pipeline.pathologies import NEGATIVE, POSITIVE
 from cxr_pipeline.tables.labels import BoxTable
 
 READERS = 3
-LOCAL_WORDS = (
-    "Aortic enlargement",
-    "Atelectasis",
-    "Calcification",
-    "Cardiomegaly",
-    "Clavicle fracture",
-    "Consolidation",
-    "Edema",
-    "Emphysema",
-    "Enlarged PA",
-    "ILD",
-    "Infiltration",
-    "Lung Opacity",
-    "Lung cavity",
-    "Lung cyst",
-    "Mediastinal shift",
-    "Nodule/Mass",
-    "Pleural effusion",
-    "Pleural thickening",
-    "Pneumothorax",
-    "Pulmonary fibrosis",
-    "Rib fracture",
-    "Other lesion",
-)  # findings with a place: readers draw a box
-GLOBAL_WORDS = ("COPD", "Lung tumor", "Pneumonia", "Tuberculosis", "Other diseases", "No finding")
-WORDS = LOCAL_WORDS + GLOBAL_WORDS
-_NOT_IN_KAGGLE = {
-    "Clavicle fracture", "Edema", "Emphysema", "Enlarged PA", "Lung cavity", "Lung cyst", "Mediastinal shift",
-    "Rib fracture",
-}  # fmt: skip
-KAGGLE_WORDS = (*(word for word in LOCAL_WORDS if word not in _NOT_IN_KAGGLE), "No finding")
-
 _OTHER_SPELLINGS = {"Other disease": "Other diseases", "Other disease(s)": "Other diseases"}  # test set, paper
 _ANSWERS = {"1": POSITIVE, "0": NEGATIVE, "1.0": POSITIVE, "0.0": NEGATIVE, "": None}
 _READER = r"^R\d+$"
-_BOX_FILES = ("marks", "annotations_train.csv", "annotations_test.csv")
 _LOST = {
     "image_labels_test.csv": "the official test set is left out",
     "annotations_train.csv": "the boxes of the training set are left out",
@@ -120,14 +96,14 @@ def read_boxes(root: Path) -> pl.LazyFrame:
     """One row per box, in pixels of the DICOM file; rows without one (`No finding`) are left out. Test boxes are a
     consensus."""
     files = find_metadata(root).files
-    parts = [read_part_boxes(files[role]) for role in _BOX_FILES if role in files]
+    parts = [read_part_boxes(files[role]) for role in BOX_FILES if role in files]
     return pl.concat([BoxTable.create_empty().drop("pathology", "placement"), *parts]).lazy()
 
 
 def read_frames(root: Path) -> pl.LazyFrame:
     """The size of the DICOM file, of each image of which a file of a mirror states it."""
     files = find_metadata(root).files
-    lists, sizes = ([files[role] for role in roles if role in files] for roles in (_BOX_FILES, SIZE_FILES))
+    lists, sizes = ([files[role] for role in roles if role in files] for roles in (BOX_FILES, SIZE_FILES))
     return read_stated_sizes(lists, sizes).lazy()
 
 
@@ -135,6 +111,11 @@ def find_pixels(root: Path) -> dict[str, Path]:
     """`<32 hex digits>.dicom` -> path, in any folder, also of a `.png` or `.jpg` copy: ids are unique across parts."""
     images = [path for path in walk_files(root, "") if Path(path).suffix.lower() in _SUFFIXES]
     return index_files(sorted(images, key=lambda path: _SUFFIXES.index(Path(path).suffix.lower())), _keys)
+
+
+def find_gaps(root: Path) -> list[str]:
+    """Where labels, boxes and sizes do not name the same images."""
+    return count_gaps(find_metadata(root).files)
 
 
 def describe_layout(root: Path) -> Layout:
@@ -238,10 +219,12 @@ VINDR = Dataset(
     find_metadata=find_metadata,
     find_pixels=find_pixels,
     describe_layout=describe_layout,
+    find_gaps=find_gaps,
     suffixes=_SUFFIXES,
     read_boxes=read_boxes,
     read_frames=read_frames,
-    box_files=_BOX_FILES,
+    box_files=BOX_FILES,
     readers=READERS,
     expected={"images": 18_000},
+    expected_parts={"train": 15_000, "test": 3_000},
 )

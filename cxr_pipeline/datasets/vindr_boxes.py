@@ -12,6 +12,7 @@ import polars as pl
 from cxr_pipeline.datasets.files.folders import find_file
 from cxr_pipeline.datasets.files.strict_csv import read_csv, read_header, require_match
 
+BOX_FILES = ("marks", "annotations_train.csv", "annotations_test.csv")
 SIZE_FILES = ("train_meta.csv", "test_meta.csv")
 IMAGE_ID = r"^[0-9a-f]{32}$"
 

@@ -11,7 +11,7 @@ from cxr_pipeline.errors import CxrError
 from cxr_pipeline.labels.policy import LabelPolicy
 from cxr_pipeline.storage.lake import Lake
 from cxr_pipeline_tests.datasets.padchest_rows import padchest_row, write_padchest
-from cxr_pipeline_tests.datasets.sources import write_chexpert, write_nih
+from cxr_pipeline_tests.datasets.sources import write_chexpert, write_image, write_nih
 from cxr_pipeline_tests.datasets.test_vindr import A, write_kaggle
 
 
@@ -80,3 +80,13 @@ def test_help_explains_each_field_with_its_values():
         assert f"  {field} " in shown
     assert "as_source, negative, unknown; default as_source" in shown
     assert "--set" in shown
+
+
+def test_rows_without_a_file_and_files_without_a_row_are_told_once_there_are_pictures(tmp_path: Path):
+    root = write_nih(tmp_path / "nih")
+    assert "have no file" not in run(tmp_path, "nih", "--root", str(root)).output
+    for name in ("00000001_000.png", "00000009_000.png"):
+        write_image(root / "images" / name)
+    shown = run(tmp_path, "nih", "--root", str(root)).output
+    assert "2 of 3 published images have no file" in shown
+    assert "1 image files" in shown

@@ -152,3 +152,21 @@ def test_phantoms_are_counted_against_their_marker(tmp_path):
     write_lines(write_nih(tmp_path) / "PHANTOM.txt", ["images: 4"])
     warnings = take_inventory(NIH, tmp_path).warnings
     assert any("Data_Entry_2017_v2020.csv has 3 images, and PHANTOM.txt says that 4" in line for line in warnings)
+
+
+def test_part_of_each_official_part_is_told_so_that_a_cut_file_shows(tmp_path):
+    (line,) = (
+        text for text in take_inventory(DATASETS["chexpert"], write_chexpert(tmp_path)).warnings if "of the" in text
+    )
+    assert line == (
+        "train.csv, valid.csv has 4 of the 223,648 published images: the source is here in part "
+        "(train 3 of 223,414, val 1 of 234)"
+    )
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_published_parts_are_the_published_whole(name):
+    dataset = DATASETS[name]
+    apart = sum(numbers["images"] for numbers in dataset.expected_apart.values())
+    parts = sum(dataset.expected_parts.values())
+    assert parts in (0, dataset.expected["images"] + apart)

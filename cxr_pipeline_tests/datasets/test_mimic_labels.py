@@ -176,3 +176,9 @@ def test_folder_without_either_labeler_names_both(root):
     (root / "mimic-cxr-2.0.0-chexpert.csv").unlink()
     with pytest.raises(SourceNotFoundError, match=r"chexpert\.csv or .*negbio\.csv"):
         read_images(root)
+
+
+def test_rows_of_cxr_lt_that_are_of_no_image_are_counted(root):
+    write_cxr_lt(root / "cxr-lt-2024" / "train_labeled.csv", cxr_lt_row(1, Mass="1"), cxr_lt_row(99, Mass="1"))
+    *_, strangers = DATASETS["mimic"].find_gaps(root)
+    assert strangers.endswith("train_labeled.csv: 1 of its 2 rows are of no image of the metadata")

@@ -256,3 +256,20 @@ def test_packed_reports_are_to_be_unpacked(tmp_path):
     write_lines(tmp_path / "NLMCXR_reports.tgz", ["packed"])
     with pytest.raises(SourceNotFoundError, match=r"tar -xzf NLMCXR_reports\.tgz"):
         find_metadata(tmp_path)
+
+
+def test_images_of_no_report_and_reports_without_an_image_are_counted(tmp_path):
+    reports = [*KAGGLE_REPORTS, "13,normal,normal,Chest,,,clear,clear"]
+    root = write_kaggle(tmp_path, reports, [*KAGGLE_PROJECTIONS, "14,14_IM-0001-1001.dcm.png,Frontal"])
+    unreported, alone = OPENI.find_gaps(root)
+    assert unreported == "indiana_projections.csv: 1 of its 3 images are of no report of indiana_reports.csv"
+    assert alone == "indiana_reports.csv: 1 of 2 reports have no image (0 in the release)"
+    assert OPENI.find_gaps(write_kaggle(tmp_path, KAGGLE_REPORTS, KAGGLE_PROJECTIONS)) == []
+
+
+def test_images_of_the_xml_without_a_view_and_views_of_no_image_are_counted(tmp_path):
+    root = write_projections(write_xml(tmp_path), [KAGGLE_PROJECTIONS[0], "14,14_IM-0001-1001.dcm.png,Frontal"])
+    unseen, strangers = OPENI.find_gaps(root)
+    assert "1 of the 2 images of the reports have no row" in unseen
+    assert strangers.endswith("1 of its 2 rows are of no image of the reports")
+    assert OPENI.find_gaps(write_projections(root, KAGGLE_PROJECTIONS)) == []

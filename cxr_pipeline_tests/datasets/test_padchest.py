@@ -263,3 +263,11 @@ def test_a_study_has_one_report_and_a_lost_one_is_left_out(tmp_path):
     ]
     reports = read_reports(write_padchest(tmp_path, rows)).collect()
     assert reports.rows() == [("padchest/1", "informe", " derram .\n sin cambi .")]
+
+
+def test_images_without_a_word_are_counted(tmp_path):
+    cells = ("['normal']", "['', ' ']", "[]", "nan", '["bird\'s eye"]', "['', 'nodule']")
+    rows = [padchest_row(f"1_{number}", Labels=cell) for number, cell in enumerate(cells)]
+    (line,) = PADCHEST.find_gaps(write_padchest(tmp_path, rows))
+    assert line.endswith("3 of 6 images have no labels (880 in the release)")
+    assert PADCHEST.find_gaps(write_padchest(tmp_path, rows[:1])) == []

@@ -7,9 +7,8 @@ import polars as pl
 import pytest
 
 from cxr_pipeline.datasets.vindr import (
-    KAGGLE_WORDS,
-    WORDS,
     describe_layout,
+    find_gaps,
     find_metadata,
     find_pixels,
     read_answers,
@@ -17,6 +16,7 @@ from cxr_pipeline.datasets.vindr import (
     read_findings,
     read_images,
 )
+from cxr_pipeline.datasets.vindr_words import KAGGLE_WORDS, WORDS
 from cxr_pipeline.errors import SourceFormatError, SourceNotFoundError
 from cxr_pipeline_tests.datasets.realdata import published_file
 from cxr_pipeline_tests.datasets.sources import write_image, write_lines
@@ -237,6 +237,28 @@ def test_original_is_preferred_to_its_resized_copy(tmp_path):
     found = {key: path.as_posix() for key, path in find_pixels(tmp_path).items()}
     assert found.pop(f"{A}.dicom") == f"train/{A}.dicom"
     assert sorted(found) == [f"{A}.jpg", f"{A}.png", "other.png"]
+
+
+def test_images_that_labels_and_boxes_do_not_share_are_counted_both_ways(tmp_path):
+    train = [sheet_row(image, reader, Edema="1") for image in (A, B) for reader in ("R1", "R2", "R3")]
+    root = write_physionet(tmp_path, train, test=[sheet_row(C)])
+    rows = [f"{A},R1,Edema,1,2,11,22", f"{C},R1,Edema,1,2,11,22"]
+    edges = "class_name,x_min,y_min,x_max,y_max"
+    write_lines(root / "annotations" / "annotations_train.csv", [f"image_id,rad_id,{edges}", *rows])
+    unboxed, strangers = find_gaps(root)
+    assert unboxed.endswith("1 of 2 images of image_labels_train.csv are not there, so no box of them is known")
+    assert strangers.endswith("annotations_train.csv: 1 of its 2 images are not in image_labels_train.csv")
+    assert find_gaps(write_physionet(tmp_path, test=[sheet_row(C)])) == []
+
+
+def test_boxed_images_without_a_size_and_sizes_of_no_image_are_counted(tmp_path):
+    root = write_kaggle(tmp_path)
+    write_lines(root / "train_meta.csv", ["image_id,dim0,dim1", f"{A},2000,1000", f"{C},2000,1000"])
+    unsized, strangers = find_gaps(root)
+    assert unsized.endswith("train_meta.csv: 1 of the 1 images with a box have no size there")
+    assert strangers.endswith("train_meta.csv: 1 of its 2 images are not in train.csv")
+    (root / "train_meta.csv").unlink()
+    assert find_gaps(root) == []
 
 
 @pytest.mark.realdata
