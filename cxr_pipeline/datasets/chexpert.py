@@ -66,7 +66,7 @@ def find_metadata(root: Path) -> Metadata:
     train = next((path for names in tables if (path := find_file(folders, names))), None)
     found = {"train": train} if train else find_plus(folders)
     if not found:
-        found = {"train": require_file(CHEXPERT, folders, [*_plain_or_zipped("train.csv"), TABLE])}
+        found = {"train": require_file(CHEXPERT, folders, [*_plain_or_zipped("train.csv"), *[*_LABELLED][1:], TABLE])}
     first = next(iter(found))
     valid = find_file([found[first].parent, *folders], _plain_or_zipped("valid.csv"))
     if valid is None:

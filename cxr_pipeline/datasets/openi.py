@@ -61,7 +61,7 @@ def find_metadata(root: Path) -> Metadata:
     """The XML reports and the lists of views that lie beside them, or Kaggle's two tables."""
     reports = _find_xml(root)
     if not reports:
-        table = require_file(OPENI, [root], [f"{_XML_FOLDERS[0]}/1.xml", REPORTS])
+        table = require_file(OPENI, [root], [f"{_XML_FOLDERS[0]}/*.xml", REPORTS])
         return Metadata({REPORTS: table, PROJECTIONS: require_file(OPENI, [root], [PROJECTIONS])})
     lists = {name: find_file([root, reports[0].parent], [name, f"{name}.gz"]) for name in (PROJECTIONS, VIEW_LIST)}
     found = {name: path for name, path in lists.items() if path}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from cxr_pipeline.datasets.base import Dataset
+from cxr_pipeline.datasets.files.elsewhere import describe_elsewhere
 from cxr_pipeline.errors import SourceNotFoundError
 
 _PICTURES = (".png", ".jpg", ".jpeg")
@@ -29,10 +30,7 @@ def require_file(dataset: Dataset, folders: Sequence[Path], names: Sequence[str]
     found = find_file(folders, names)
     if found is None:
         looked_for = " or ".join(names)
-        deeper = (path for depth in ("*", "*/*") for name in names for path in root.glob(f"{depth}/{name}"))
-        seen = next(deeper, None)
-        advice = f"{seen} is there: name the folder of the release, which holds it." if seen else ""
-        advice = advice or _name_lookalike(dataset, root) or _what_to_do(dataset)
+        advice = describe_elsewhere(dataset, root, names) or _what_to_do(dataset)
         raise SourceNotFoundError(f"{dataset.title}: {root} has no {looked_for}. {advice}")
     return found
 
@@ -127,16 +125,6 @@ def _leads_to(is_kind: Callable[[], bool]) -> bool:
 
 def _list_names(folder: Path) -> list[Path]:
     return sorted(folder.iterdir()) if folder.is_dir() else []
-
-
-def _name_lookalike(dataset: Dataset, root: Path) -> str | None:
-    """What lies in `root` or up to two folders below it in place of the release, and what to get instead."""
-    for depth in ("", "*/", "*/*/"):
-        for name, told in dataset.lookalikes.items():
-            seen = next(root.glob(f"{depth}{name}"), None)
-            if seen:
-                return f"{seen} {told}."
-    return None
 
 
 def _what_to_do(dataset: Dataset) -> str:

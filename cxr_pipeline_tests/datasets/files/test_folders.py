@@ -116,10 +116,3 @@ def test_root_that_is_a_file_names_its_folder(tmp_path):
     table.write_text("Path", encoding="utf-8")
     with pytest.raises(SourceNotFoundError, match=f"train.csv is a file.*name {tmp_path}"):
         require_file(DATASETS["chexpert"], [table], ["train.csv"])
-
-
-@pytest.mark.parametrize("folder", ["nih", "data/nih"])
-def test_root_that_is_too_high_is_told_where_the_table_lies(tmp_path, folder):
-    table = write_image(tmp_path / folder / "Data_Entry_2017.csv")
-    with pytest.raises(SourceNotFoundError, match=f"{table} is there: name the folder"):
-        require_file(DATASETS["nih"], [tmp_path], ["Data_Entry_2017.csv"])
