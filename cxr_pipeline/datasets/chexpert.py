@@ -194,6 +194,7 @@ _RELEASED = Dataset(
     suffixes=(".jpg",),
     read_wide=read_wide,
     expected={"images": 223_648, "patients": 64_740},
+    expected_edition={"images": 223_462, "patients": 64_725},  # CheXpert Plus
     expected_parts={"train": 223_414, "val": 234, "test": 668},
 )
 CHEXPERT = with_test_set(_RELEASED, WIDE_SCHEMA)

@@ -19,20 +19,24 @@ class Verdict:
 def judge_completeness(dataset: Dataset, raw: pl.DataFrame) -> Verdict:
     """Whether the inventory holds as many images and patients as were published.
 
-    Phantoms and sources that are not used pass: there is no release to compare them with.
+    A source that comes in two editions is compared with the one that has as many images, else with the first. Phantoms
+    and sources that are not used pass: there is no release to compare them with.
     """
     if raw.is_empty() or raw["is_phantom"].any():
         return Verdict(True, {"release": "not used here" if raw.is_empty() else "phantoms"})
     found = {"images": raw.height, "patients": raw["patient_id"].n_unique()}
-    apart = [numbers for part, numbers in dataset.expected_apart.items() if part in raw["official_split"]]
-    published = {
-        what: number + sum(numbers[what] for numbers in apart)
-        for what, number in dataset.expected.items()
-        if what in found
-    }
+    editions = [_expect(dataset, edition, raw) for edition in (dataset.expected, dataset.expected_edition)]
+    published = next((edition for edition in editions if edition.get("images") == raw.height), editions[0])
     facts = {f"{what}_found": number for what, number in found.items()}
     facts |= {f"{what}_published": number for what, number in published.items()}
     return Verdict(all(found[what] == number for what, number in published.items()), facts)
+
+
+def _expect(dataset: Dataset, edition: Mapping[str, int], raw: pl.DataFrame) -> dict[str, int]:
+    """The published numbers of images and patients, with those of the parts shipped apart that are here."""
+    apart = [numbers for part, numbers in dataset.expected_apart.items() if part in raw["official_split"]]
+    counted = {what: number for what, number in edition.items() if what in ("images", "patients")}
+    return {what: number + sum(numbers[what] for numbers in apart) for what, number in counted.items()}
 
 
 def judge_files(raw: pl.DataFrame, *, extra: int) -> Verdict:

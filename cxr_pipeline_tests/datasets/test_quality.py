@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import polars as pl
 import pytest
 
@@ -60,3 +62,12 @@ def test_patient_of_two_birth_years_is_counted_and_an_unknown_year_is_no_conflic
 def test_patients_without_conflict_pass():
     raw = inventory(2).with_columns(patient_id=pl.lit("a"), birth_year=pl.lit(1930, pl.Int16))
     assert judge_patients(raw).passed
+
+
+def test_other_edition_of_a_source_is_complete_with_its_own_numbers():
+    two = replace(NIH, expected={"images": 5, "patients": 5}, expected_edition={"images": 3, "patients": 2})
+    assert judge_completeness(two, inventory(5)).passed
+    merged = inventory(3).with_columns(patient_id=pl.Series(["nih/0", "nih/0", "nih/1"]))
+    assert judge_completeness(two, merged).passed
+    assert not judge_completeness(two, inventory(3)).passed  # as many images, of too many patients
+    assert judge_completeness(two, inventory(4)).facts["images_published"] == 5
