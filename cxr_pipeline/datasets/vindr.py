@@ -47,13 +47,13 @@ def find_metadata(root: Path) -> Metadata:
     if train is None:
         names = [*_plain_or_zipped("image_labels_train.csv"), *_plain_or_zipped("train.csv")]
         marks = require_file(VINDR, folders, names)
-        return Metadata({"marks": marks, **find_sizes([marks.parent, root])})
+        return Metadata({"marks": marks, **find_sizes(marks.parent, root)})
     others = {name: find_file([train.parent], _plain_or_zipped(name)) for name in _LOST}
     return Metadata(
         files={
             "image_labels_train.csv": train,
             **{name: path for name, path in others.items() if path},
-            **find_sizes([train.parent, root]),
+            **find_sizes(train.parent, root),
         },
         missing={name: _LOST[name] for name, path in others.items() if not path},
     )
@@ -122,7 +122,9 @@ def describe_layout(root: Path) -> Layout:
     """PhysioNet's or Kaggle's, by the label file that is there."""
     files = find_metadata(root).files
     if "marks" in files:
-        return Layout("Kaggle VinBigData", f"{files['marks'].name} lists one mark per row, and there is no other file")
+        return Layout(
+            "Kaggle VinBigData", f"{files['marks'].name} lists one mark per row, and there is no image_labels_train.csv"
+        )
     labels = files["image_labels_train.csv"].relative_to(root).as_posix()
     return Layout("PhysioNet 1.0.0", f"{labels} has one row per image and reader")
 

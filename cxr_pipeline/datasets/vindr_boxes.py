@@ -22,9 +22,11 @@ _SIDES_APART = {"frame_width": "dim1", "frame_height": "dim0"}
 _SCHEMA = {"image_id": pl.String, "frame_width": pl.Float64, "frame_height": pl.Float64}
 
 
-def find_sizes(folders: Sequence[Path]) -> dict[str, Path]:
-    """The lists of sizes that are in one of `folders`, by name."""
-    found = {name: find_file(folders, [name, f"{name}.gz"]) for name in SIZE_FILES}
+def find_sizes(home: Path, root: Path) -> dict[str, Path]:
+    """The lists of sizes, by name: beside the list of boxes in `home`, in `root`, or in a folder there, as mirrors of
+    the pictures alone bring them."""
+    inner = {name: next(iter(sorted(root.glob(f"*/{name}"))), None) for name in SIZE_FILES}
+    found = {name: find_file([home, root], [name, f"{name}.gz"]) or inner[name] for name in SIZE_FILES}
     return {name: path for name, path in found.items() if path}
 
 

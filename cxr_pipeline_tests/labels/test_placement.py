@@ -61,9 +61,10 @@ def test_boxes_of_originals_are_scaled_to_a_mirrors_pictures_by_each_side(tmp_pa
     ]
 
 
-def test_size_may_stand_in_a_file_beside_the_list_as_rows_and_columns(tmp_path):
+@pytest.mark.parametrize("folder", ["", "vinbigdata-512"])
+def test_size_may_stand_in_a_file_beside_the_list_or_the_pictures_as_rows_and_columns(tmp_path, folder):
     root = write_mirror(tmp_path, {NAMES[0]: "200.0,400.0,1000.0,1600.0"})
-    write_lines(root / "train_meta.csv", ["image_id,dim0,dim1", f"{NAMES[0]},4000,2000"])
+    write_lines(root / folder / "train_meta.csv", ["image_id,dim0,dim1", f"{NAMES[0]},4000,2000"])
     write_picture(root / f"{NAMES[0]}.png", 512, 256)
     assert placed(root, NAMES[0]) == pytest.approx((51.2, 25.6, 204.8, 76.8, "scaled"))
     assert "train_meta.csv" in VINDR.find_metadata(root).files
