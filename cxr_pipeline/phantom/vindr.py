@@ -14,7 +14,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, JPEG2000Lossless
 
-from cxr_pipeline.datasets.vindr_words import LOCAL_WORDS, WORDS
+from cxr_pipeline.datasets.vindr.words import LOCAL_WORDS, WORDS
 from cxr_pipeline.phantom.cohort import Patient, Study
 from cxr_pipeline.phantom.drawing import Box
 from cxr_pipeline.phantom.layout import Layout, csv_text

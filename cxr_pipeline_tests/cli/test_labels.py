@@ -12,7 +12,7 @@ from cxr_pipeline.labels.policy import LabelPolicy
 from cxr_pipeline.storage.lake import Lake
 from cxr_pipeline_tests.datasets.padchest_rows import padchest_row, write_padchest
 from cxr_pipeline_tests.datasets.sources import write_chexpert, write_image, write_nih
-from cxr_pipeline_tests.datasets.test_vindr import A, write_kaggle
+from cxr_pipeline_tests.datasets.vindr.test_source import A, write_kaggle
 
 
 def run(tmp_path: Path, *arguments: str) -> Result:

@@ -6,16 +6,16 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from cxr_pipeline.datasets.chexpert import CHEXPERT
-from cxr_pipeline.datasets.nih import NIH
-from cxr_pipeline.datasets.vindr import VINDR
+from cxr_pipeline.datasets.chexpert.source import CHEXPERT
+from cxr_pipeline.datasets.nih.source import NIH
+from cxr_pipeline.datasets.vindr.source import VINDR
 from cxr_pipeline.errors import TableError
 from cxr_pipeline.labels.boxes import box_table
 from cxr_pipeline.storage.lake import validate_table
 from cxr_pipeline.tables.labels import BoxTable
 from cxr_pipeline_tests.datasets.realdata import published_file, published_nih, shared_folder
 from cxr_pipeline_tests.datasets.sources import write_lines, write_nih
-from cxr_pipeline_tests.datasets.test_vindr import A, B, write_kaggle, write_physionet
+from cxr_pipeline_tests.datasets.vindr.test_source import A, B, write_kaggle, write_physionet
 
 NIH_BOXES = {  # word in the file: class, boxes
     "Atelectasis": ("Atelectasis", 180),

@@ -8,7 +8,7 @@ from cxr_pipeline.datasets.base import NO_LABELS
 from cxr_pipeline.labels.harmonize import label_table
 from cxr_pipeline.labels.mapping import read_mapping
 from cxr_pipeline.pathologies import PATHOLOGIES
-from cxr_pipeline_tests.datasets.mimic_rows import (
+from cxr_pipeline_tests.datasets.mimic.rows import (
     CXR_LT_2023,
     FINDINGS,
     cxr_lt_row,

@@ -4,13 +4,13 @@ import polars as pl
 import pytest
 
 from cxr_pipeline.datasets import DATASETS
-from cxr_pipeline.datasets.openi import COMPOUNDS
-from cxr_pipeline.datasets.openi_release import read_release
+from cxr_pipeline.datasets.openi.release import read_release
+from cxr_pipeline.datasets.openi.source import COMPOUNDS
 from cxr_pipeline.labels.harmonize import label_table
 from cxr_pipeline.labels.mapping import read_mapping
 from cxr_pipeline.labels.summary import count_labels
 from cxr_pipeline.pathologies import PATHOLOGIES
-from cxr_pipeline_tests.datasets.openi_files import published_openi, write_xml, xml_text
+from cxr_pipeline_tests.datasets.openi.files import published_openi, write_xml, xml_text
 
 IMAGES, UNINDEXED_IMAGES = 7_470, 172
 COUNTS = {  # positive, unknown

@@ -10,11 +10,11 @@ from pydicom.uid import ExplicitVRLittleEndian
 from typer.testing import CliRunner
 
 from cxr_pipeline.cli.main import app
-from cxr_pipeline.datasets.nih import NIH
-from cxr_pipeline.datasets.vindr import VINDR
+from cxr_pipeline.datasets.nih.source import NIH
+from cxr_pipeline.datasets.vindr.source import VINDR
 from cxr_pipeline.labels.boxes import box_table, describe_placement, judge_placement
 from cxr_pipeline_tests.datasets.sources import write_lines, write_nih
-from cxr_pipeline_tests.datasets.test_vindr import KAGGLE_HEADER, write_kaggle
+from cxr_pipeline_tests.datasets.vindr.test_source import KAGGLE_HEADER, write_kaggle
 
 NAMES = [f"{number:032x}" for number in range(40)]
 EDGES = ("x", "y", "width", "height")

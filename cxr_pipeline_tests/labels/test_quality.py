@@ -18,7 +18,7 @@ from cxr_pipeline.labels.quality import (
 )
 from cxr_pipeline.labels.summary import count_labels
 from cxr_pipeline.pathologies import PATHOLOGIES
-from cxr_pipeline_tests.datasets.openi_files import published_openi
+from cxr_pipeline_tests.datasets.openi.files import published_openi
 from cxr_pipeline_tests.datasets.padchest_rows import published_padchest
 from cxr_pipeline_tests.datasets.realdata import published_chexpert, published_file, published_nih
 from cxr_pipeline_tests.split.tables import label_rows

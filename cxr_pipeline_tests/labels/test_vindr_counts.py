@@ -10,12 +10,12 @@ import shutil
 import polars as pl
 import pytest
 
-from cxr_pipeline.datasets.vindr import VINDR, read_answers
+from cxr_pipeline.datasets.vindr.source import VINDR, read_answers
 from cxr_pipeline.labels.harmonize import label_table
 from cxr_pipeline.labels.policy import LabelPolicy
 from cxr_pipeline.labels.summary import count_labels
 from cxr_pipeline_tests.datasets.realdata import published_file
-from cxr_pipeline_tests.datasets.test_vindr import sheet_row, write_physionet
+from cxr_pipeline_tests.datasets.vindr.test_source import sheet_row, write_physionet
 
 IMAGES = 15_000
 REFERENCE = {  # class: word, majority, one of three, parent-only, any reader

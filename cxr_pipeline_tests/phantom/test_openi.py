@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from cxr_pipeline.datasets.inventory import take_inventory
-from cxr_pipeline.datasets.openi import OPENI
+from cxr_pipeline.datasets.openi.source import OPENI
 from cxr_pipeline.labels.harmonize import label_table
 from cxr_pipeline.labels.mapping import read_mapping
 from cxr_pipeline.pathologies import PATHOLOGIES

@@ -11,8 +11,8 @@ import pytest
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
 
 from cxr_pipeline.datasets.inventory import take_inventory
-from cxr_pipeline.datasets.vindr import VINDR, describe_layout, find_metadata
-from cxr_pipeline.datasets.vindr_words import WORDS
+from cxr_pipeline.datasets.vindr.source import VINDR, describe_layout, find_metadata
+from cxr_pipeline.datasets.vindr.words import WORDS
 from cxr_pipeline.errors import PhantomError
 from cxr_pipeline.images.decode.pixels import decode_radiograph
 from cxr_pipeline.labels.boxes import box_table

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from cxr_pipeline.datasets.openi import OPENI, read_findings, read_reports
+from cxr_pipeline.datasets.openi.source import OPENI, read_findings, read_reports
 from cxr_pipeline.errors import TableError
 from cxr_pipeline.labels.harmonize import label_table
 from cxr_pipeline.labels.reports.scores import flagged_share, score_states

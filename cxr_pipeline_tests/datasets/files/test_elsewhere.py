@@ -10,7 +10,7 @@ from cxr_pipeline.datasets.files.folders import require_file
 from cxr_pipeline.errors import SourceNotFoundError
 from cxr_pipeline.phantom.write import PhantomRequest, write_phantoms
 from cxr_pipeline_tests.datasets.sources import write_chexpert, write_image, write_lines, write_nih
-from cxr_pipeline_tests.datasets.test_vindr import write_kaggle
+from cxr_pipeline_tests.datasets.vindr.test_source import write_kaggle
 
 
 @pytest.fixture(scope="module")

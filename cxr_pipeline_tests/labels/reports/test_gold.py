@@ -6,7 +6,7 @@ import tarfile
 import polars as pl
 import pytest
 
-from cxr_pipeline.datasets.openi import OPENI
+from cxr_pipeline.datasets.openi.source import OPENI
 from cxr_pipeline.labels.harmonize import label_table
 from cxr_pipeline.labels.reports.gold import flag_normal, read_gold, score_gold
 from cxr_pipeline.labels.reports.labeler import label_reports

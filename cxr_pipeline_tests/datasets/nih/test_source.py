@@ -5,7 +5,7 @@ import gzip
 import polars as pl
 import pytest
 
-from cxr_pipeline.datasets.nih import NIH, find_metadata, find_pixels, read_boxes, read_findings, read_images
+from cxr_pipeline.datasets.nih.source import NIH, find_metadata, find_pixels, read_boxes, read_findings, read_images
 from cxr_pipeline.errors import SourceFormatError, SourceNotFoundError
 from cxr_pipeline_tests.datasets.realdata import published_nih, shared_folder
 from cxr_pipeline_tests.datasets.sources import NIH_HEADER, NIH_ROWS, nih_row, write_image, write_lines, write_nih

@@ -5,13 +5,13 @@ import time
 import polars as pl
 import pytest
 
-from cxr_pipeline.datasets.openi import (
+from cxr_pipeline.datasets.openi.source import (
     OPENI,
     read_findings,
     read_images,
     read_reports,
 )
-from cxr_pipeline_tests.datasets.openi_files import (
+from cxr_pipeline_tests.datasets.openi.files import (
     published_openi,
 )
 from cxr_pipeline_tests.datasets.realdata import published_file

@@ -1,7 +1,7 @@
 """CheXpert: 223,648 images of 64,740 patients, fourteen observations labelled 1, 0, -1 or blank. Parses, nothing more.
 
 Irvin et al. 2019, https://arxiv.org/abs/1901.07031. Labels are those of a study, copied to each of its images. The test
-set that ships with CheXlocalize is read by `chexlocalize.py`, the table of CheXpert Plus by `chexpert_plus.py`.
+set that ships with CheXlocalize is read by `localize.py`, the table of CheXpert Plus by `plus.py`.
 """
 
 import re
@@ -11,8 +11,7 @@ import polars as pl
 
 from cxr_pipeline.datasets import lookalikes
 from cxr_pipeline.datasets.base import NO_LABELS, Dataset, Display, Layout, Metadata, mark_silent
-from cxr_pipeline.datasets.chexlocalize import with_test_set
-from cxr_pipeline.datasets.chexpert_codes import (
+from cxr_pipeline.datasets.chexpert.codes import (
     AGE_CODES,
     FINDINGS,
     FRONTAL_CODES,
@@ -26,8 +25,9 @@ from cxr_pipeline.datasets.chexpert_codes import (
     official_split_of,
     view_of,
 )
-from cxr_pipeline.datasets.chexpert_paths import read_ids
-from cxr_pipeline.datasets.chexpert_plus import TABLE, count_plus_gaps, find_plus, read_plus
+from cxr_pipeline.datasets.chexpert.localize import with_test_set
+from cxr_pipeline.datasets.chexpert.paths import read_ids
+from cxr_pipeline.datasets.chexpert.plus import TABLE, count_plus_gaps, find_plus, read_plus
 from cxr_pipeline.datasets.files.folders import as_published, find_file, index_files, require_file, walk_pictures
 from cxr_pipeline.datasets.files.strict_csv import Codes, read_csv
 

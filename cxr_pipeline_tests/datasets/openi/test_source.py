@@ -5,7 +5,7 @@ import gzip
 import pytest
 
 from cxr_pipeline.datasets.inventory import take_inventory
-from cxr_pipeline.datasets.openi import (
+from cxr_pipeline.datasets.openi.source import (
     OPENI,
     describe_layout,
     find_metadata,
@@ -15,7 +15,7 @@ from cxr_pipeline.datasets.openi import (
     read_reports,
 )
 from cxr_pipeline.errors import SourceFormatError, SourceNotFoundError
-from cxr_pipeline_tests.datasets.openi_files import (
+from cxr_pipeline_tests.datasets.openi.files import (
     TEXTS,
     write_kaggle,
     write_projections,

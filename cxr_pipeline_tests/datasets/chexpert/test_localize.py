@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from cxr_pipeline.datasets.chexpert import CHEXPERT, find_metadata, read_findings, read_images, read_wide
+from cxr_pipeline.datasets.chexpert.source import CHEXPERT, find_metadata, read_findings, read_images, read_wide
 from cxr_pipeline.datasets.inventory import take_inventory
 from cxr_pipeline.datasets.quality import judge_completeness
 from cxr_pipeline.errors import SourceFormatError, SourceNotFoundError

@@ -6,7 +6,7 @@ import shutil
 import polars as pl
 import pytest
 
-from cxr_pipeline.datasets.vindr import (
+from cxr_pipeline.datasets.vindr.source import (
     describe_layout,
     find_gaps,
     find_metadata,
@@ -16,7 +16,7 @@ from cxr_pipeline.datasets.vindr import (
     read_findings,
     read_images,
 )
-from cxr_pipeline.datasets.vindr_words import KAGGLE_WORDS, WORDS
+from cxr_pipeline.datasets.vindr.words import KAGGLE_WORDS, WORDS
 from cxr_pipeline.errors import SourceFormatError, SourceNotFoundError
 from cxr_pipeline_tests.datasets.realdata import published_file
 from cxr_pipeline_tests.datasets.sources import write_image, write_lines

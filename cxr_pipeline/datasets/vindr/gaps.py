@@ -6,8 +6,8 @@ from pathlib import Path
 import polars as pl
 
 from cxr_pipeline.datasets.files.strict_csv import read_csv
-from cxr_pipeline.datasets.vindr_boxes import BOX_FILES, SIZE_FILES, read_part_boxes
-from cxr_pipeline.datasets.vindr_words import LOCAL_WORDS
+from cxr_pipeline.datasets.vindr.boxes import BOX_FILES, SIZE_FILES, read_part_boxes
+from cxr_pipeline.datasets.vindr.words import LOCAL_WORDS
 
 
 def count_gaps(files: Mapping[str, Path]) -> list[str]:

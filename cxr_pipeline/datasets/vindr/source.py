@@ -13,7 +13,7 @@ import polars as pl
 from cxr_pipeline.datasets.base import Dataset, Display, Layout, Metadata
 from cxr_pipeline.datasets.files.folders import find_file, index_files, require_file, walk_files
 from cxr_pipeline.datasets.files.strict_csv import read_csv, recode, require_match
-from cxr_pipeline.datasets.vindr_boxes import (
+from cxr_pipeline.datasets.vindr.boxes import (
     BOX_FILES,
     IMAGE_ID,
     SIZE_FILES,
@@ -21,8 +21,8 @@ from cxr_pipeline.datasets.vindr_boxes import (
     read_part_boxes,
     read_stated_sizes,
 )
-from cxr_pipeline.datasets.vindr_gaps import count_gaps
-from cxr_pipeline.datasets.vindr_words import KAGGLE_WORDS, WORDS
+from cxr_pipeline.datasets.vindr.gaps import count_gaps
+from cxr_pipeline.datasets.vindr.words import KAGGLE_WORDS, WORDS
 from cxr_pipeline.errors import SourceFormatError
 from cxr_pipeline.pathologies import NEGATIVE, POSITIVE
 from cxr_pipeline.tables.labels import BoxTable

@@ -3,7 +3,7 @@
 import pytest
 
 from cxr_pipeline.datasets.inventory import fingerprint, take_inventory
-from cxr_pipeline.datasets.mimic import (
+from cxr_pipeline.datasets.mimic.source import (
     MIMIC,
     describe_layout,
     find_metadata,
@@ -13,7 +13,7 @@ from cxr_pipeline.datasets.mimic import (
     read_wide,
 )
 from cxr_pipeline.errors import SourceFormatError, SourceNotFoundError
-from cxr_pipeline_tests.datasets.mimic_rows import (
+from cxr_pipeline_tests.datasets.mimic.rows import (
     CXR_LT_2023,
     STUDY,
     SUBJECT,

@@ -3,7 +3,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from cxr_pipeline.datasets.chexpert_paths import read_ids
+from cxr_pipeline.datasets.chexpert.paths import read_ids
 from cxr_pipeline.errors import SourceFormatError
 
 PATHS = pl.Series(["train/patient00001/study1/view1_frontal.jpg", "valid/patient64541/study2/view2_lateral.jpg"])

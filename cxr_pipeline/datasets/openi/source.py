@@ -11,8 +11,8 @@ import polars as pl
 from cxr_pipeline.datasets import lookalikes
 from cxr_pipeline.datasets.base import NO_LABELS, Dataset, Display, Layout, Metadata
 from cxr_pipeline.datasets.files.folders import find_file, index_files, require_file, walk_files
-from cxr_pipeline.datasets.openi_gaps import WITHOUT_IMAGE, count_unreported, count_views
-from cxr_pipeline.datasets.openi_release import (
+from cxr_pipeline.datasets.openi.gaps import WITHOUT_IMAGE, count_unreported, count_views
+from cxr_pipeline.datasets.openi.release import (
     PROJECTIONS,
     REPORTS,
     SECTIONS,

@@ -14,14 +14,14 @@ from cxr_pipeline.datasets import lookalikes
 from cxr_pipeline.datasets.base import Dataset, Display, Layout, Metadata
 from cxr_pipeline.datasets.files.folders import as_published, find_file, index_files, require_file, walk_pictures
 from cxr_pipeline.datasets.files.strict_csv import read_csv, recode, require_match
-from cxr_pipeline.datasets.mimic_labels import (
+from cxr_pipeline.datasets.mimic.labels import (
     count_gaps,
     count_strange_images,
     label_images,
     label_studies,
     name_labeller,
 )
-from cxr_pipeline.datasets.mimic_patients import describe_people
+from cxr_pipeline.datasets.mimic.patients import describe_people
 from cxr_pipeline.errors import SourceFormatError
 
 _METADATA = "mimic-cxr-2.0.0-metadata.csv"

@@ -11,7 +11,7 @@ from cxr_pipeline.datasets.base import Dataset, Display, Layout, Metadata
 from cxr_pipeline.datasets.files.folders import as_published, find_file, index_files, require_file, walk_pictures
 from cxr_pipeline.datasets.files.strict_csv import decode, number_words, read_csv, require_match
 from cxr_pipeline.datasets.files.strict_text import read_lines
-from cxr_pipeline.datasets.nih_lists import TEST, TRAIN_VAL, count_strangers, find_lists, read_official_split
+from cxr_pipeline.datasets.nih.lists import TEST, TRAIN_VAL, count_strangers, find_lists, read_official_split
 from cxr_pipeline.errors import SourceFormatError
 from cxr_pipeline.pathologies import POSITIVE
 from cxr_pipeline.tables.labels import BoxTable

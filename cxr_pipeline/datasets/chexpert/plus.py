@@ -13,7 +13,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from cxr_pipeline.datasets.base import mark_silent
-from cxr_pipeline.datasets.chexpert_codes import (
+from cxr_pipeline.datasets.chexpert.codes import (
     AGE_CODES,
     FINDINGS,
     FRONTAL_CODES,
@@ -25,7 +25,7 @@ from cxr_pipeline.datasets.chexpert_codes import (
     official_split_of,
     view_of,
 )
-from cxr_pipeline.datasets.chexpert_paths import read_ids
+from cxr_pipeline.datasets.chexpert.paths import read_ids
 from cxr_pipeline.datasets.files.folders import find_file
 from cxr_pipeline.datasets.files.strict_csv import Codes, read_csv, require_match
 from cxr_pipeline.datasets.files.strict_text import read_text

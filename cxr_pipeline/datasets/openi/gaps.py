@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cxr_pipeline.datasets.openi_release import PROJECTIONS, Release, read_projections
+from cxr_pipeline.datasets.openi.release import PROJECTIONS, Release, read_projections
 
 WITHOUT_IMAGE = 104  # XML reports of the release
 

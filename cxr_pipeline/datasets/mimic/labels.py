@@ -1,6 +1,6 @@
 """What MIMIC-CXR-JPG's label files say: text labeler, experts on 687 test studies, CXR-LT. Parses, nothing more.
 
-Where these files lie is known to `mimic.py`. NegBio's labels, a second opinion on the same reports, are read
+Where these files lie is known to `source.py`. NegBio's labels, a second opinion on the same reports, are read
 in place of the text labeler's where those are not there.
 """
 

@@ -5,7 +5,7 @@ import json
 import polars as pl
 import pytest
 
-from cxr_pipeline.datasets.chexpert import CHEXPERT
+from cxr_pipeline.datasets.chexpert.source import CHEXPERT
 from cxr_pipeline.datasets.inventory import take_inventory
 from cxr_pipeline.errors import SourceFormatError
 from cxr_pipeline.labels.harmonize import label_table

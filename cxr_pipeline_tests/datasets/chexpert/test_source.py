@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from cxr_pipeline.datasets.base import NO_LABELS
-from cxr_pipeline.datasets.chexpert import CHEXPERT, find_metadata, find_pixels, read_findings, read_images
+from cxr_pipeline.datasets.chexpert.source import CHEXPERT, find_metadata, find_pixels, read_findings, read_images
 from cxr_pipeline.errors import SourceFormatError, SourceNotFoundError
 from cxr_pipeline_tests.datasets.realdata import published_chexpert
 from cxr_pipeline_tests.datasets.sources import (

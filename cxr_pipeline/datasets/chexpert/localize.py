@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from cxr_pipeline.datasets.base import NO_LABELS, Dataset, Layout, Metadata
-from cxr_pipeline.datasets.chexpert_paths import read_ids
+from cxr_pipeline.datasets.chexpert.paths import read_ids
 from cxr_pipeline.datasets.files.folders import find_file
 from cxr_pipeline.datasets.files.strict_csv import Codes, read_csv
 from cxr_pipeline.errors import SourceNotFoundError

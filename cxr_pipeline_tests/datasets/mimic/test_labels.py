@@ -4,13 +4,13 @@ import polars as pl
 import pytest
 
 from cxr_pipeline.datasets import DATASETS
-from cxr_pipeline.datasets.mimic import (
+from cxr_pipeline.datasets.mimic.source import (
     read_findings,
     read_images,
     read_wide,
 )
 from cxr_pipeline.errors import SourceFormatError, SourceNotFoundError
-from cxr_pipeline_tests.datasets.mimic_rows import (
+from cxr_pipeline_tests.datasets.mimic.rows import (
     CXR_LT_2023,
     STUDY,
     SUBJECT,

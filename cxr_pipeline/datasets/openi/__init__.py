@@ -1,0 +1,1 @@
+"""OpenI (Indiana University): the XML release and Kaggle's tables of it."""
