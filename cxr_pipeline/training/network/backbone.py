@@ -44,22 +44,38 @@ def build_network(
     return network
 
 
-def merge_heads(network: nn.Module, *, heads: int) -> nn.Module:
-    """A copy of `network`, whose head is the mean of the `heads` that stand one after the other in its head.
+def merge_heads(network: nn.Module, knows: np.ndarray) -> nn.Module:
+    """A copy of `network`, whose head is the mean of the heads that stand one after the other in its head.
 
-    Heads are linear, so it gives the mean of their logits.
+    `knows` is bool [heads, labels]. Heads are linear, so it gives the `mean_of_heads` of their logits.
     """
     merged: Any = copy.deepcopy(network)
     many = _head(merged)
-    labels = many.out_features // heads
+    heads, labels = knows.shape
     with torch.no_grad():
-        weight = many.weight.unflatten(0, (heads, labels)).mean(dim=0)
-        bias = many.bias.unflatten(0, (heads, labels)).mean(dim=0)
+        say = head_say(knows).to(many.weight.device)
+        weight = (many.weight.unflatten(0, (heads, labels)) * say[:, :, None]).sum(dim=0)
+        bias = (many.bias.unflatten(0, (heads, labels)) * say).sum(dim=0)
         merged.reset_classifier(labels)
         one = _head(merged.to(weight.device))
         one.weight.copy_(weight)
         one.bias.copy_(bias)
     return merged
+
+
+def mean_of_heads(logits: torch.Tensor, say: torch.Tensor) -> torch.Tensor:
+    """[n, labels]: what the merged head gives, out of `logits` [n, heads * labels] and `say` [heads, labels]."""
+    return (logits.unflatten(1, say.shape) * say).sum(dim=1)
+
+
+def head_say(knows: np.ndarray) -> torch.Tensor:
+    """float32 [heads, labels]: what each head weighs in the mean of a class; each class sums up to 1.
+
+    `knows` is bool [heads, labels]: whether a head was shown any known cell of the class. One that was not has no say,
+    since its answer is a guess; where none was, all are heard.
+    """
+    heard = knows | ~knows.any(axis=0)
+    return torch.from_numpy((heard / heard.sum(axis=0)).astype(np.float32))
 
 
 def prevalence_bias(targets: np.ndarray, mask: np.ndarray) -> np.ndarray:

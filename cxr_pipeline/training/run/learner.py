@@ -17,7 +17,7 @@ from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.training.config import TrainConfig
 from cxr_pipeline.training.data.batches import Cohort, Loader
 from cxr_pipeline.training.data.sampling import epoch_order
-from cxr_pipeline.training.network.backbone import grey_statistics, prepare
+from cxr_pipeline.training.network.backbone import grey_statistics, head_say, mean_of_heads, prepare
 from cxr_pipeline.training.network.device import as_written, autocast, gradient_scaler, speed_up
 from cxr_pipeline.training.network.loss import masked_loss
 from cxr_pipeline.training.network.optimizer import LearningRate, build_optimizer
@@ -46,6 +46,12 @@ class Part:
         """How many times the labels stand in the network's head."""
         return 1 if self.heads is None else int(self.heads.max()) + 1
 
+    @property
+    def knows(self) -> np.ndarray:
+        """bool [heads, 14]: whether a head is shown any cell of the class that weighs something."""
+        heads = np.zeros(len(self.weights)) if self.heads is None else self.heads
+        return np.stack([(self.weights[heads == head] > 0).any(axis=0) for head in range(self.n_heads)])
+
 
 @dataclass(frozen=True)
 class Step:
@@ -68,14 +74,24 @@ class Step:
 
 
 class Learner:
-    """A network and its optimizer on a device, fed from parts of the cohort."""
+    """A network and its optimizer on a device, fed from parts of the cohort.
+
+    `knows` [heads, 14] is that of the training part, where the network has several heads.
+    """
 
     def __init__(
-        self, config: TrainConfig, network: nn.Module, device: torch.device, world: World | None = None
+        self,
+        config: TrainConfig,
+        network: nn.Module,
+        device: torch.device,
+        world: World | None = None,
+        knows: np.ndarray | None = None,
     ) -> None:
         self.config = config
         self.device = device
         self.world = world or World()
+        self.knows = np.ones((1, len(PATHOLOGIES)), dtype=bool) if knows is None else knows
+        self._say = head_say(self.knows).to(device)
         self.mean, self.std = grey_statistics(network)
         self.network = network.to(device).to(memory_format=LAYOUT)
         self.optimizer = build_optimizer(config, network)
@@ -135,7 +151,7 @@ class Learner:
         logits = []
         with as_written():
             for rows, pixels in part.loader.batches(order, batch_size=self.config.batch_size):
-                logits.append(_mean_of_heads(self._logits(self.judged, pixels).float()))
+                logits.append(mean_of_heads(self._logits(self.judged, pixels).float(), self._say))
                 _check_finite(logits[-1], part, rows, epoch)
         every = self.world.gather_rows(order, torch.cat(logits), n=len(part.cohort))
         loss = self._loss(part, np.arange(len(part.cohort)), every) / float(part.weights.sum())
@@ -190,11 +206,6 @@ def _own_head(logits: torch.Tensor, part: Part, rows: np.ndarray) -> torch.Tenso
         return logits
     heads = _to(torch.from_numpy(part.heads[rows]), logits.device)
     return logits.unflatten(1, (-1, len(PATHOLOGIES)))[torch.arange(len(heads), device=logits.device), heads]
-
-
-def _mean_of_heads(logits: torch.Tensor) -> torch.Tensor:
-    """What the merged head of the checkpoint gives."""
-    return logits.unflatten(1, (-1, len(PATHOLOGIES))).mean(dim=1)
 
 
 def _to(values: torch.Tensor, device: torch.device) -> torch.Tensor:

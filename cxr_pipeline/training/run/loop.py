@@ -55,7 +55,7 @@ def fit(config: TrainConfig, inputs: JobInputs, job: Path, report: Report) -> Re
         with open_part(cohort, "train", inputs, config) as train, open_part(cohort, "val", inputs, config) as val:
             bias = prevalence_bias(train.targets, train.weights > 0)
             network = build_network(config, n_labels=len(PATHOLOGIES) * train.n_heads, bias=bias)
-            learner = Learner(config, network, device, world)
+            learner = Learner(config, network, device, world, train.knows)
             run = Run(job, inputs, learner, train, val, report if world.is_first else _ignore, stop)
             return run.to_its_end(cohort)
 
@@ -82,10 +82,15 @@ def open_part(cohort: Cohort, split: str, inputs: JobInputs, config: TrainConfig
         processes=is_trained and processes,
     )
     try:
-        heads = np.unique(own.datasets.astype(str), return_inverse=True)[1] if config.head_per_source else None
+        heads = source_heads(own) if is_trained and config.head_per_source else None
         yield Part(own, loader, values, cell_weights(own, mask, config), heads)
     finally:
         loader.close()
+
+
+def source_heads(trained: Cohort) -> np.ndarray:
+    """int64 [n]: the head of each training image, which numbers the sources in the order of their names."""
+    return np.unique(trained.datasets.astype(str), return_inverse=True)[1]
 
 
 @dataclass
@@ -153,7 +158,7 @@ class Run:
         thresholds = choose_thresholds(labels, calibrate(logits, temperature))
         calibration = Calibration(temperature, thresholds)
         config = describe_checkpoint(self.learner, epoch, self.train.cohort, self.inputs, calibration)
-        save_checkpoint(self.job / CHECKPOINT, merge_heads(self.learner.judged, heads=self.train.n_heads), config)
+        save_checkpoint(self.job / CHECKPOINT, merge_heads(self.learner.judged, self.learner.knows), config)
 
     def _train(self, number: int) -> list[float]:
         """The losses of an epoch's steps, those before a resume included."""

@@ -75,6 +75,7 @@ def start_event(learner: Learner, cohort: Cohort, *, resumed: int) -> Event:
         **{f"{split}_images": count for split, count in image_counts(cohort).items()},
         "without_positives": without_positives(cohort),
         "cells": {split: _cells(cohort.select(split).labels) for split in SPLITS},
+        **_head_classes(learner, cohort),
     }
 
 
@@ -168,6 +169,15 @@ def image_counts(cohort: Cohort) -> dict[str, int]:
 def without_positives(cohort: Cohort) -> list[str]:
     shown = (cohort.select("train").labels == POSITIVE).any(axis=0)
     return [name for name, is_shown in zip(PATHOLOGIES, shown, strict=True) if not is_shown]
+
+
+def _head_classes(learner: Learner, cohort: Cohort) -> Event:
+    """Where each source has a head: source -> the classes that its head was shown, and has a say in."""
+    if not learner.config.head_per_source:
+        return {}
+    sources = sorted(set(cohort.select("train").datasets))
+    known = [[name for name, is_known in zip(PATHOLOGIES, row, strict=True) if is_known] for row in learner.knows]
+    return {"head_classes": dict(zip(sources, known, strict=True))}
 
 
 def _cells(labels: np.ndarray) -> dict[str, dict[str, int]]:

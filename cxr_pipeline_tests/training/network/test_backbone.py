@@ -9,7 +9,15 @@ from safetensors.torch import save_file
 
 from cxr_pipeline.errors import CheckpointError, TrainingError
 from cxr_pipeline.training.config import TrainConfig
-from cxr_pipeline.training.network.backbone import build_network, grey_statistics, merge_heads, prepare, prevalence_bias
+from cxr_pipeline.training.network.backbone import (
+    build_network,
+    grey_statistics,
+    head_say,
+    mean_of_heads,
+    merge_heads,
+    prepare,
+    prevalence_bias,
+)
 from cxr_pipeline_tests.training.tiny import TINY
 
 BACKBONE = "test_convnext"
@@ -130,8 +138,25 @@ def test_the_merged_head_gives_the_mean_of_the_heads_logits():
     images = torch.randn(4, 1, 32, 32)
     with torch.inference_mode():
         expected = many(images).unflatten(1, (3, 14)).mean(dim=1)
-        torch.testing.assert_close(merge_heads(many, heads=3)(images), expected)
+        torch.testing.assert_close(merge_heads(many, np.ones((3, 14), dtype=bool))(images), expected)
         assert many(images).shape == (4, 42)
+
+
+def test_a_head_has_no_say_in_a_class_it_was_never_shown_and_all_have_where_none_was():
+    many = build_network(TINY, n_labels=3 * 14).eval()
+    torch.nn.init.normal_(many.get_classifier().weight)
+    knows = np.ones((3, 14), dtype=bool)
+    knows[1, 4] = knows[:2, 5] = knows[:, 6] = False
+    images = torch.randn(4, 1, 32, 32)
+    with torch.inference_mode():
+        logits = many(images)
+        merged = merge_heads(many, knows)(images)
+    heads = logits.unflatten(1, (3, 14))
+    torch.testing.assert_close(merged[:, :4], heads[:, :, :4].mean(dim=1))
+    torch.testing.assert_close(merged[:, 4], (heads[:, 0, 4] + heads[:, 2, 4]) / 2)
+    torch.testing.assert_close(merged[:, 5], heads[:, 2, 5])
+    torch.testing.assert_close(merged[:, 6:], heads[:, :, 6:].mean(dim=1))
+    torch.testing.assert_close(merged, mean_of_heads(logits, head_say(knows)))
 
 
 def test_a_network_begins_with_the_prevalence_it_is_given():

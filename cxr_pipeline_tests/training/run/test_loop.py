@@ -12,11 +12,14 @@ from cxr_pipeline.training.checkpoint.files import load_checkpoint
 from cxr_pipeline.training.checkpoint.temperature import calibrate, fit_temperature, to_logits
 from cxr_pipeline.training.checkpoint.thresholds import choose_thresholds, macro_auroc
 from cxr_pipeline.training.data.batches import read_cohort
+from cxr_pipeline.training.network.backbone import build_network
 from cxr_pipeline.training.run import loop
 from cxr_pipeline.training.run.learner import Learner
 from cxr_pipeline.training.run.loop import fit
 from cxr_pipeline.training.run.outcome import Epoch
 from cxr_pipeline_tests.training.tiny import TINY, write_cohort
+
+HERNIA, MASS = PATHOLOGIES.index("Hernia"), PATHOLOGIES.index("Mass")
 
 
 def run(inputs, job, **changes):
@@ -173,6 +176,64 @@ def test_a_head_per_source_learns_and_leaves_a_checkpoint_with_one(inputs, tmp_p
         _, probabilities = Learner(config.train, network, torch.device("cpu")).predict(val, 1)
     assert macro_auroc(val.cohort.labels, probabilities)[0] == pytest.approx(result.val_macro_auroc, abs=1e-3)
     assert result.val_macro_auroc > 0.9
+
+
+@pytest.fixture
+def partial_inputs(inputs, tmp_path):
+    """NIH labels no Mass, and nobody a Hernia."""
+    cohort = read_cohort(inputs.cohort)
+    labels = [[int(cell) for cell in row] for row in cohort.labels]
+    for row, dataset in zip(labels, cohort.datasets, strict=True):
+        row[HERNIA] = None
+        row[MASS] = None if dataset == "nih" else row[MASS]
+    return unusual_inputs(inputs, tmp_path, labels=labels, splits=cohort.splits.tolist())
+
+
+def loud(config, **changes):
+    """A network whose second head, of NIH, calls every Mass positive until it is taught otherwise."""
+    network = build_network(config, **changes)
+    with torch.no_grad():
+        network.get_classifier().bias[14 + MASS] = 50
+    return network
+
+
+def test_the_head_of_a_source_that_never_labels_a_class_has_no_say_in_it(partial_inputs, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "build_network", loud)
+    events, result = run(partial_inputs, tmp_path / "job", head_per_source=True)
+    assert {source: set(PATHOLOGIES) - set(known) for source, known in events[0]["head_classes"].items()} == {
+        "chexpert": {"Hernia"},
+        "nih": {"Hernia", "Mass"},
+    }
+    network, config = load_checkpoint(tmp_path / "job" / "checkpoint")
+    with loop.open_part(read_cohort(partial_inputs.cohort), "val", partial_inputs, config.train) as val:
+        loss, probabilities = Learner(config.train, network, torch.device("cpu")).predict(val, 1)
+    assert probabilities[:, MASS].mean() < 0.6  # 0.3 of them are positive; the loud head says 1
+    assert loss == pytest.approx(result.val_loss, rel=1e-4)
+    assert macro_auroc(val.cohort.labels, probabilities)[1] == pytest.approx(result.val_auroc, abs=1e-6)
+
+
+def test_who_has_a_say_is_the_same_after_a_resume(partial_inputs, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "build_network", loud)
+    changes = {"head_per_source": True, "threads": 1, "epochs": 3}
+    _, whole = run(partial_inputs, tmp_path / "whole", **changes)
+
+    def stop(event):
+        if event["event"] == "epoch" and event["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(TINY.model_copy(update=changes), partial_inputs, tmp_path / "stopped", stop)
+    assert run(partial_inputs, tmp_path / "stopped", **changes)[1] == whole
+
+
+@pytest.mark.parametrize("silenced", [{"source_weights": {"nih": 0.0}}, {"class_weights": {"Mass": 0.0}}])
+def test_cells_that_weigh_nothing_give_a_head_no_say(inputs, tmp_path, silenced):
+    events, _ = run(inputs, tmp_path, epochs=1, head_per_source=True, **silenced)
+    known = events[0]["head_classes"]
+    if "source_weights" in silenced:
+        assert (len(known["chexpert"]), known["nih"]) == (14, [])
+    else:
+        assert set(known["chexpert"]) == set(known["nih"]) == set(PATHOLOGIES) - {"Mass"}
 
 
 def test_drop_path_is_the_backbones_and_a_backbone_without_it_is_told(inputs, tmp_path):
