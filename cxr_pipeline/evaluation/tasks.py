@@ -23,6 +23,7 @@ from cxr_pipeline.storage.files import file_digest, write_atomically
 from cxr_pipeline.storage.origins import write_origin
 from cxr_pipeline.training.checkpoint.files import CheckpointConfig, load_checkpoint
 from cxr_pipeline.training.data.batches import Cohort, CohortImages, Loader, read_cohort
+from cxr_pipeline.training.data.sizes import check_size
 from cxr_pipeline.training.network.device import choose_device
 from cxr_pipeline.training.run.program import JobInputs, Report
 
@@ -104,6 +105,7 @@ def _pixels(task: Task, cohort: Cohort) -> Iterator[np.ndarray]:
     if not len(cohort):
         return
     images, order = CohortImages(cohort, task.images), np.arange(len(cohort))
+    check_size(images, task.checkpoint.train.image_size)
     loader = Loader(images, workers=task.config.loader_threads)
     for _, pixels in loader.batches(order, batch_size=task.config.batch_size):
         yield pixels

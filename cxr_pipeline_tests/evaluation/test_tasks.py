@@ -14,7 +14,7 @@ from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.storage.files import file_digest
 from cxr_pipeline.storage.lake import validate_table
 from cxr_pipeline.tables.evaluation import PredictionTable
-from cxr_pipeline.training.checkpoint.files import load_checkpoint
+from cxr_pipeline.training.checkpoint.files import load_checkpoint, save_checkpoint
 from cxr_pipeline.training.data.batches import CohortImages, read_cohort
 
 LEAN = """
@@ -122,6 +122,17 @@ def test_labels_in_another_order_are_refused(world, tmp_path, capsys):
     (job / "inputs.json").write_text(world.inputs.model_copy(update={"checkpoint": folder}).model_dump_json())
     assert main([str(job)]) == 1
     assert "expected Atelectasis, Cardiomegaly" in capsys.readouterr().err
+
+
+def test_a_store_smaller_than_the_checkpoints_input_is_refused(world, tmp_path, capsys):
+    job, folder = world.job(tmp_path / "job"), tmp_path / "checkpoint"
+    network, stated = load_checkpoint(world.inputs.checkpoint)
+    large = stated.train.model_copy(update={"image_size": 64})
+    transform = stated.transform.model_copy(update={"size": 64})
+    save_checkpoint(folder, network, stated.model_copy(update={"train": large, "transform": transform}))
+    (job / "inputs.json").write_text(world.inputs.model_copy(update={"checkpoint": folder}).model_dump_json())
+    assert main([str(job)]) == 1
+    assert "64 x 64 pixels (image_size), the stores of chexpert, nih hold 32 x 32" in capsys.readouterr().err
 
 
 def test_a_cohort_without_the_wanted_split_is_told_so(world, tmp_path, capsys):

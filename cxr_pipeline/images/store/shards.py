@@ -51,7 +51,7 @@ class ImageStore:
     def __init__(self, folder: Path) -> None:
         """Raises StoreError when the index or a shard is missing, unreadable, or does not fit the others."""
         self.folder = folder
-        index = _read_index(folder)
+        index = _read_usable(folder, ["image_id", "shard", "row"])
         self._image_ids = index["image_id"].combine_chunks()
         self._rows = index["row"].to_numpy().astype(np.int64)
         shards = index["shard"].combine_chunks().dictionary_encode()
@@ -90,6 +90,18 @@ class ImageStore:
     def read_ids(self, image_ids: Sequence[str]) -> npt.NDArray[np.uint8]:
         """Pixels uint8 [n, size, size] of `image_ids`, in their order; raises StoreError as `locate` does."""
         return self.read(self.locate(image_ids))
+
+    def count_shrunk(self, positions: npt.NDArray[np.int64]) -> int:
+        """How many of the images at `positions` were larger than they are stored, so that detail was lost.
+
+        Those of which the index does not say it count as such.
+        """
+        if "transform" not in pq.read_schema(self.folder / INDEX).names:
+            return len(positions)
+        transform = _read_usable(self.folder, ["shard", "transform"])["transform"]
+        scales = [pc.struct_field(transform, name) for name in ("scale_y", "scale_x")]
+        is_whole = pc.fill_null(pc.greater_equal(pc.min_element_wise(*scales, skip_nulls=False), 1.0), False)
+        return int((~is_whole.to_numpy()[positions]).sum())
 
     def _check_shards(self) -> None:
         sizes = sorted({shard.size for shard in self._shards})
@@ -191,12 +203,13 @@ def _write_batch(path: Path, batch: pa.RecordBatch) -> None:
         writer.write_batch(batch)
 
 
-def _read_index(folder: Path) -> pa.Table:
+def _read_usable(folder: Path, columns: list[str]) -> pa.Table:
+    """These columns of the index, of the images that are not in quarantine."""
     path = folder / INDEX
     if not path.is_file():
         raise StoreError(f"No image store at {folder} ({INDEX} is missing): materialize images/{folder.name} first.")
     try:
-        index = pq.read_table(path, columns=["image_id", "shard", "row"], use_threads=False)
+        index = pq.read_table(path, columns=columns, use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise StoreError(f"{path} is not a readable store index ({error}): prepare the images again.") from error
     usable = index.filter(pc.is_valid(index["shard"]))

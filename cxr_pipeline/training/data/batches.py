@@ -120,6 +120,16 @@ class CohortImages:
     def __len__(self) -> int:
         return len(self._position)
 
+    @property
+    def sources(self) -> list[str]:
+        """The datasets whose stores are read, sorted."""
+        return [store.folder.name for store in self._stores]
+
+    def count_shrunk(self) -> int:
+        """How many of the images were larger than they are stored, as `ImageStore.count_shrunk` has it."""
+        own = (self._position[self._store == number] for number in range(len(self._stores)))
+        return sum(store.count_shrunk(rows) for store, rows in zip(self._stores, own, strict=True))
+
     def read(self, rows: np.ndarray) -> np.ndarray:
         """uint8 [n, size, size]: the pixels of these rows of the cohort, in the order asked for."""
         pixels = np.empty((len(rows), self.size, self.size), dtype=np.uint8)

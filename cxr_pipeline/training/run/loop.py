@@ -19,6 +19,7 @@ from cxr_pipeline.training.checkpoint.thresholds import choose_thresholds, macro
 from cxr_pipeline.training.config import TrainConfig
 from cxr_pipeline.training.data.augment import augmentation
 from cxr_pipeline.training.data.batches import Cohort, CohortImages, Loader, cell_weights, read_cohort, targets
+from cxr_pipeline.training.data.sizes import check_size
 from cxr_pipeline.training.network.backbone import build_network, merge_heads, prevalence_bias
 from cxr_pipeline.training.network.device import choose_device, wants_gpu
 from cxr_pipeline.training.run.learner import Learner, Part, Step, check_finite
@@ -75,8 +76,10 @@ def open_part(cohort: Cohort, split: str, inputs: JobInputs, config: TrainConfig
         )
     is_trained = split == "train"
     processes = config.loader == "processes" or (config.loader == "auto" and wants_gpu(config.device))
+    images = CohortImages(own, inputs.images)
+    check_size(images, config.image_size)
     loader = Loader(
-        CohortImages(own, inputs.images),
+        images,
         augmentation(config) if is_trained else None,
         workers=config.loader_workers,
         processes=is_trained and processes,

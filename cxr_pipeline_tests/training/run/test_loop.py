@@ -6,7 +6,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from cxr_pipeline.errors import TrainingError
+from cxr_pipeline.errors import StoreError, TrainingError
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.training.checkpoint.files import load_checkpoint
 from cxr_pipeline.training.checkpoint.temperature import calibrate, fit_temperature, to_logits
@@ -234,6 +234,12 @@ def test_cells_that_weigh_nothing_give_a_head_no_say(inputs, tmp_path, silenced)
         assert (len(known["chexpert"]), known["nih"]) == (14, [])
     else:
         assert set(known["chexpert"]) == set(known["nih"]) == set(PATHOLOGIES) - {"Mass"}
+
+
+def test_a_larger_input_than_the_store_holds_is_told_before_anything_is_trained(inputs, tmp_path):
+    with pytest.raises(StoreError, match=r"64 x 64 pixels \(image_size\), .* hold 32 x 32"):
+        run(inputs, tmp_path, image_size=64)
+    assert not list(tmp_path.iterdir())
 
 
 def test_drop_path_is_the_backbones_and_a_backbone_without_it_is_told(inputs, tmp_path):
