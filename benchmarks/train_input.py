@@ -29,6 +29,7 @@ from cxr_pipeline.phantom.write import PhantomRequest, write_phantoms
 from cxr_pipeline.training.config import TrainConfig
 from cxr_pipeline.training.data.augment import augmentation
 from cxr_pipeline.training.data.batches import Cohort, CohortImages, Loader
+from cxr_pipeline.training.data.sampling import epoch_seeds
 from cxr_pipeline.training.network.backbone import build_network, prepare
 from cxr_pipeline.training.presets import preset
 from cxr_pipeline.training.run.learner import Learner, Part
@@ -101,9 +102,11 @@ def measure(what: str, call: Any, count: int) -> tuple[float, float]:
 def exhaust_ours(images: CohortImages, order: np.ndarray, config: TrainConfig, *, as_floats: bool = False) -> Any:
     """Reading and augmenting by the loader of training; on request also what the device does with a batch."""
 
+    seeds = epoch_seeds(len(order), config, epoch=1)
+
     def run() -> None:
         loader = Loader(images, augmentation(config), workers=CORES)
-        for _, pixels in loader.batches(order, batch_size=BATCH, seed=(0, 1)):
+        for _, pixels in loader.batches(order, batch_size=BATCH, seeds=seeds):
             if as_floats:
                 prepare(torch.from_numpy(pixels), image_size=SIZE, mean=0.5, std=0.25)
         loader.close()

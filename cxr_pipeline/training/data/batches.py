@@ -195,19 +195,17 @@ class Loader:
             spawn = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(workers, spawn, initializer=_start_process, initargs=(images, augment))
 
-    def batches(self, order: np.ndarray, *, batch_size: int, seed: Sequence[int] | None = None) -> Iterator[Batch]:
-        """The images in `order`, batch by batch; the last may be smaller. Without a seed they are as stored.
+    def batches(self, order: np.ndarray, *, batch_size: int, seeds: np.ndarray | None = None) -> Iterator[Batch]:
+        """The images in `order` [n], batch by batch; the last may be smaller. Without seeds they are as stored.
 
-        Each image is augmented with its own seed, drawn from `seed` and its row: neither the workers, nor the batch
-        size, nor the number of training processes change a pixel. Raises StoreError as `CohortImages.read` does, and
-        TrainingError when a loader process ends.
+        Each is augmented by its own of the `seeds` uint32 [n], so neither workers nor batch size change a pixel.
+        Raises StoreError as `CohortImages.read` does, and TrainingError when a loader process ends.
         """
-        seeds = None if seed is None else np.random.SeedSequence(seed).generate_state(max(len(self.images), 1))
         ahead: deque[Future[Batch]] = deque()
         try:
             for start in range(0, len(order), batch_size):
-                rows = order[start : start + batch_size]
-                ahead.append(self._pool.submit(self._read, rows, None if seeds is None else seeds[rows]))
+                part = slice(start, start + batch_size)
+                ahead.append(self._pool.submit(self._read, order[part], None if seeds is None else seeds[part]))
                 if len(ahead) > self.workers:
                     yield ahead.popleft().result()
             while ahead:

@@ -19,6 +19,14 @@ def epoch_order(datasets: np.ndarray, labels: np.ndarray, config: TrainConfig, *
     return rng.permutation(len(datasets))
 
 
+def epoch_seeds(count: int, config: TrainConfig, *, epoch: int) -> np.ndarray:
+    """uint32 [count]: what augments the image at each place of `epoch_order`.
+
+    Of the place and not of the image, whose copies in an epoch are to look different.
+    """
+    return np.random.SeedSequence((config.seed, epoch)).generate_state(count)
+
+
 def repeat_factors(labels: np.ndarray, frequency: float) -> np.ndarray:
     """float64 [n]: how often an image is shown: sqrt(frequency / share of its rarest finding), at least once.
 

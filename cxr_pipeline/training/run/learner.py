@@ -15,8 +15,8 @@ from torch.nn.parallel import DistributedDataParallel
 from cxr_pipeline.errors import NotFiniteError, TrainingError
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.training.config import TrainConfig
-from cxr_pipeline.training.data.batches import Cohort, Loader
-from cxr_pipeline.training.data.sampling import epoch_order
+from cxr_pipeline.training.data.batches import Batch, Cohort, Loader
+from cxr_pipeline.training.data.sampling import epoch_order, epoch_seeds
 from cxr_pipeline.training.network.backbone import grey_statistics, head_say, mean_of_heads, prepare
 from cxr_pipeline.training.network.device import as_written, autocast, gradient_scaler, speed_up
 from cxr_pipeline.training.network.loss import masked_loss
@@ -125,9 +125,7 @@ class Learner:
         size = self.config.batch_size
         order = _whole_batches(epoch_order(part.cohort.datasets, part.cohort.labels, self.config, epoch=epoch), size)
         starts = range(0, len(order), size)
-        own = self.world.own(order[done * size :], min(size, len(order)))
-        seed = (self.config.seed, epoch)
-        batches = part.loader.batches(own, batch_size=_own_size(min(size, len(order)), self.world), seed=seed)
+        batches = self.own_batches(part, order, epoch, done=done)
         before: Step | None = None
         self._trained.train()
         for number, start in enumerate(islice(starts, done, None), start=done + 1):
@@ -156,6 +154,13 @@ class Learner:
         every = self.world.gather_rows(order, torch.cat(logits), n=len(part.cohort))
         loss = self._loss(part, np.arange(len(part.cohort)), every) / float(part.weights.sum())
         return loss.item(), torch.sigmoid(every).cpu().numpy()
+
+    def own_batches(self, part: Part, order: np.ndarray, epoch: int, *, done: int) -> Iterator[Batch]:
+        """This process's share of each batch of `order`, after the first `done`; the places give the seeds."""
+        size = min(self.config.batch_size, len(order))
+        places = self.world.own(np.arange(done * size, len(order)), size)
+        seeds = epoch_seeds(len(order), self.config, epoch=epoch)[places]
+        return part.loader.batches(order[places], batch_size=_own_size(size, self.world), seeds=seeds)
 
     def _step(self, part: Part, rows: np.ndarray, pixels: np.ndarray, *, total: float) -> torch.Tensor:
         """One optimizer step on this process's `rows` of a batch whose weights sum up to `total`."""

@@ -189,8 +189,8 @@ def test_batches_cover_the_order_and_depend_neither_on_workers_nor_on_their_size
         closing(Loader(images, augment)) as one,
         closing(Loader(images, augment, workers=2, processes=processes)) as two,
     ):
-        alone = list(one.batches(order, batch_size=7, seed=(0, 1)))
-        together = list(two.batches(order, batch_size=10, seed=(0, 1)))
+        alone = list(one.batches(order, batch_size=7, seeds=np.arange(96)))
+        together = list(two.batches(order, batch_size=10, seeds=np.arange(96)))
     assert [len(rows) for rows, _ in alone] == [7] * 13 + [5]
     for found, expected in zip(together[0], zip(*alone, strict=True), strict=True):
         np.testing.assert_array_equal(found, np.concatenate(expected)[:10])
@@ -214,7 +214,7 @@ def test_the_next_batch_is_read_while_the_network_works(images):
         return pixels
 
     with closing(Loader(images, note)) as loader:
-        stream = loader.batches(np.arange(12), batch_size=4, seed=(0,))
+        stream = loader.batches(np.arange(12), batch_size=4, seeds=np.arange(12))
         next(stream)
         assert began[1].wait(timeout=10)
         stream.close()
@@ -222,7 +222,7 @@ def test_the_next_batch_is_read_while_the_network_works(images):
 
 def test_a_loader_process_that_dies_is_told(images):
     with closing(Loader(images, _die, processes=True)) as loader, pytest.raises(TrainingError, match="loader_workers"):
-        list(loader.batches(np.arange(4), batch_size=4, seed=(0,)))
+        list(loader.batches(np.arange(4), batch_size=4, seeds=np.arange(4)))
 
 
 def _die(pixels, seeds):

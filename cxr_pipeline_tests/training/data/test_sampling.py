@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from cxr_pipeline.training.config import TrainConfig
-from cxr_pipeline.training.data.sampling import epoch_order, repeat_factors
+from cxr_pipeline.training.data.sampling import epoch_order, epoch_seeds, repeat_factors
 
 DATASETS = np.array(["nih"] * 80 + ["vindr"] * 20, dtype=object)
 
@@ -25,6 +25,15 @@ def test_each_epoch_has_its_own_order_and_the_seed_repeats_it(labels, sampler):
     assert order(1, 1) == order(1, 1)
     assert order(1, 1) != order(1, 2)
     assert order(1, 1) != order(2, 1)
+
+
+def test_places_of_an_epoch_have_seeds_of_their_own_which_seed_and_epoch_repeat():
+    seeds = epoch_seeds(1000, TrainConfig(seed=3), epoch=2)
+    assert seeds.dtype == np.uint32
+    assert len(set(seeds)) == 1000
+    np.testing.assert_array_equal(epoch_seeds(400, TrainConfig(seed=3), epoch=2), seeds[:400])
+    for other in (epoch_seeds(1000, TrainConfig(seed=3), epoch=3), epoch_seeds(1000, TrainConfig(seed=4), epoch=2)):
+        assert not set(seeds) & set(other)
 
 
 def test_plain_shows_each_image_once(labels):

@@ -5,10 +5,12 @@ import torch
 from cxr_pipeline.errors import NotFiniteError, TrainingError
 from cxr_pipeline.training.data.augment import augmentation
 from cxr_pipeline.training.data.batches import CohortImages, Loader, cell_weights, read_cohort, targets
+from cxr_pipeline.training.data.sampling import epoch_order
 from cxr_pipeline.training.network.backbone import build_network
 from cxr_pipeline.training.network.device import autocast, choose_device
 from cxr_pipeline.training.network.loss import masked_loss
 from cxr_pipeline.training.run.learner import Learner, Part
+from cxr_pipeline.training.run.world import World
 from cxr_pipeline_tests.training.tiny import TINY
 
 
@@ -74,6 +76,39 @@ def test_an_epoch_leaves_out_only_what_does_not_fill_a_batch(part):
 def test_an_epoch_goes_on_after_the_steps_that_are_done(part):
     rows = [step.rows.tolist() for step in learner(batch_size=6).train_epoch(part, 1)]
     assert [step.rows.tolist() for step in learner(batch_size=6).train_epoch(part, 1, done=2)] == rows[2:]
+
+
+COPIES = {"sampler": "class", "sampler_frequency": 0.99, "batch_size": 8, "brightness": 0.5}
+
+
+def shown(part, *, rank=0, of=1, done=0):
+    """(rows, pixels) that one of several processes is shown in the first epoch, batch by batch."""
+    learning = learner(**COPIES)
+    learning.world = World(rank, of)
+    order = epoch_order(part.cohort.datasets, part.cohort.labels, learning.config, epoch=1)
+    return list(learning.own_batches(part, order[: len(order) // 8 * 8], 1, done=done))
+
+
+def test_copies_of_an_image_in_an_epoch_are_augmented_apart(part):
+    rows, pixels = (np.concatenate(column) for column in zip(*shown(part), strict=True))
+    images, counts = np.unique(rows, return_counts=True)
+    assert counts.max() > 1
+    for image, count in zip(images, counts, strict=True):
+        assert len({picture.tobytes() for picture in pixels[rows == image]}) == count
+
+
+def test_an_epoch_looks_the_same_after_a_resume_and_for_several_processes(part):
+    whole = shown(part)
+    resumed = shown(part, done=2)
+    assert len(resumed) == len(whole) - 2
+    halves = [shown(part, rank=rank, of=2, done=1) for rank in (0, 1)]
+    for (rows, pixels), (same_rows, same) in zip(whole[2:], resumed, strict=True):
+        np.testing.assert_array_equal(rows, same_rows)
+        np.testing.assert_array_equal(pixels, same)
+    for number, (rows, pixels) in enumerate(whole[1:]):
+        for rank in (0, 1):
+            np.testing.assert_array_equal(halves[rank][number][0], rows[rank::2])
+            np.testing.assert_array_equal(halves[rank][number][1], pixels[rank::2])
 
 
 def test_the_parts_of_a_batch_give_the_gradient_of_the_whole(part):
