@@ -33,21 +33,31 @@ class LearningRate:
     def __init__(self, config: TrainConfig, optimizer: torch.optim.Optimizer) -> None:
         self.config = config
         self.optimizer = optimizer
+        self._is_warm = False  # whether the peak was reached
         self.plateau = ReduceLROnPlateau(
             optimizer,
             mode="max",
             factor=config.plateau_factor,
             patience=config.plateau_patience,
             threshold_mode="abs",  # a score may be a negative loss, on which a relative threshold is an easing
-            min_lr=config.min_lr,
+            min_lr=[config.min_lr * group["peak_lr"] / config.lr for group in optimizer.param_groups],
+            eps=0,  # else a group whose rate is small stays where it is while the others fall
         )
 
     def before_step(self, epochs_done: float) -> None:
-        """Sets the rate of a step that ends after `epochs_done` epochs; past the warm-up a plateau's rate stays."""
+        """Sets the rate of a step that ends after `epochs_done` epochs.
+
+        A plateau's rate is set once past the warm-up, which need not end with a step, and then stays.
+        """
         config = self.config
         if epochs_done <= config.warmup_epochs:
             self._set(epochs_done / config.warmup_epochs)
-        elif config.schedule == "cosine":
+            self._is_warm = epochs_done == config.warmup_epochs
+        elif config.schedule == "plateau":
+            if not self._is_warm:
+                self._set(1.0)
+            self._is_warm = True
+        else:
             done = (epochs_done - config.warmup_epochs) / (config.epochs - config.warmup_epochs)
             lowest = min(config.min_lr / config.lr, 1.0)
             self._set(lowest + (1 - lowest) * (1 + math.cos(math.pi * done)) / 2)
@@ -60,10 +70,13 @@ class LearningRate:
     def state_dict(self) -> dict[str, Any]:
         """For JSON; `best` is null before the first epoch."""
         state = {name: self.plateau.state_dict()[name] for name in ("best", "num_bad_epochs", "last_epoch")}
-        return state if math.isfinite(state["best"]) else {**state, "best": None}
+        best = state["best"] if math.isfinite(state["best"]) else None
+        return {**state, "best": best, "is_warm": self._is_warm}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.plateau.load_state_dict({name: value for name, value in state.items() if value is not None})
+        self._is_warm = state["is_warm"]
+        known = {name: value for name, value in state.items() if name != "is_warm" and value is not None}
+        self.plateau.load_state_dict(known)
 
     def _set(self, part: float) -> None:
         for group in self.optimizer.param_groups:
