@@ -2,6 +2,7 @@
 
 import errno
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,8 +34,9 @@ def tell_fault(error: Exception, path: Path | None = None) -> StorageError | Non
     place = f" for {named}" if named else ""
     if number in _FULL:
         return StorageError(
-            f"The disk has no room left{place}, expected some. Free some, or move the lake to another disk "
-            "(CXR_HOME or CXR_LAKE). Then run this again: it goes on from what was finished, and nothing old is lost."
+            f"The disk has no room left{place}{_free_bytes(named)}, expected some. Free some, or move the lake to "
+            "another disk (CXR_HOME or CXR_LAKE). Then run this again: it goes on from what was finished, and nothing "
+            "old is lost."
         )
     if number in _FORBIDDEN:
         why = "the disk is mounted read-only" if number == errno.EROFS else "this user may not"
@@ -43,6 +45,12 @@ def tell_fault(error: Exception, path: Path | None = None) -> StorageError | Non
             "name another folder for the lake (CXR_HOME or CXR_LAKE). Then run this again: nothing old is lost."
         )
     return None
+
+
+def _free_bytes(named: object) -> str:
+    """What is free where the file was to be written; nothing where no folder of it is known."""
+    folder = next((parent for parent in Path(f"{named}").absolute().parents if parent.is_dir()), None)
+    return f" ({shutil.disk_usage(folder).free:,} bytes are free)" if named and folder else ""
 
 
 def _find_number(error: Exception) -> int | None:

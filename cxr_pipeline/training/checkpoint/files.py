@@ -67,9 +67,13 @@ class CheckpointConfig(BaseModel):
 
 
 def save_checkpoint(folder: Path, network: nn.Module, config: CheckpointConfig) -> CheckpointConfig:
-    """Writes both files atomically, the config last, and returns it with the digest of the weights."""
+    """Writes both files atomically, the config last, and returns it with the digest of the weights.
+
+    Raises StorageError where the disk is full or must not be written; the old checkpoint then stays.
+    """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    write_atomically(folder / WEIGHTS, lambda temporary: safetensors.torch.save_file(tensors, temporary))
+    data = safetensors.torch.save(tensors)  # a full disk is then met by our own write, which can tell of it
+    write_atomically(folder / WEIGHTS, lambda temporary: temporary.write_bytes(data))
     signed = config.model_copy(update={"weights_sha256": file_digest(folder / WEIGHTS)})
     write_text(folder / CONFIG, signed.model_dump_json(indent=2) + "\n")
     return signed

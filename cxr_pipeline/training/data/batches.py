@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -233,9 +234,15 @@ _READ: list[_Read] = []  # of a loader process: its images, opened once
 
 
 def _start_process(images: CohortImages, augment: Augment | None) -> None:
-    """One core; and it ends with its parent, even one killed with -9, which the pool alone does not see."""
+    """One core; and it ends with its parent, even one killed with -9, which the pool alone does not see.
+
+    A Ctrl-C, `timeout` or Slurm's warning reaches all of a group: the parent saves, and needs its loaders until then.
+    """
     import cv2
 
+    os.setpgrp()
+    for number in (signal.SIGINT, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
     cv2.setNumThreads(1)
     _READ.append(partial(_read, images, augment))
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -15,42 +15,18 @@ from torch.nn.parallel import DistributedDataParallel
 from cxr_pipeline.errors import NotFiniteError, TrainingError
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.training.config import TrainConfig
-from cxr_pipeline.training.data.batches import Batch, Cohort, Loader
+from cxr_pipeline.training.data.batches import Batch
 from cxr_pipeline.training.data.sampling import epoch_order, epoch_seeds
 from cxr_pipeline.training.network.backbone import grey_statistics, head_say, mean_of_heads, prepare
 from cxr_pipeline.training.network.device import as_written, autocast, gradient_scaler, speed_up
 from cxr_pipeline.training.network.loss import masked_loss
 from cxr_pipeline.training.network.optimizer import LearningRate, build_optimizer
+from cxr_pipeline.training.run.parts import Part
 from cxr_pipeline.training.run.world import World
 
 # On two CPU cores 0-40 % faster for resnet10t, efficientnet_lite0 and densenet121, no slower for ConvNeXts (measured,
 # torch 2.14); a GPU's tensor cores want it.
 LAYOUT = torch.channels_last
-
-
-@dataclass(frozen=True)
-class Part:
-    """The images of one split, with what is to be learnt from them: float32 targets and weights, both [n, 14].
-
-    A weight is 0 where the label is unknown. `heads` int64 [n] numbers each image's source among those trained on.
-    """
-
-    cohort: Cohort
-    loader: Loader
-    targets: np.ndarray
-    weights: np.ndarray
-    heads: np.ndarray | None = None  # where each source has a head of its own
-
-    @property
-    def n_heads(self) -> int:
-        """How many times the labels stand in the network's head."""
-        return 1 if self.heads is None else int(self.heads.max()) + 1
-
-    @property
-    def knows(self) -> np.ndarray:
-        """bool [heads, 14]: whether a head is shown any cell of the class that weighs something."""
-        heads = np.zeros(len(self.weights)) if self.heads is None else self.heads
-        return np.stack([(self.weights[heads == head] > 0).any(axis=0) for head in range(self.n_heads)])
 
 
 @dataclass(frozen=True)

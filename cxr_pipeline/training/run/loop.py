@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -17,12 +16,10 @@ from cxr_pipeline.training.checkpoint.files import read_config, save_checkpoint
 from cxr_pipeline.training.checkpoint.temperature import calibrate, fit_temperature, to_logits
 from cxr_pipeline.training.checkpoint.thresholds import choose_thresholds, macro_auroc
 from cxr_pipeline.training.config import TrainConfig
-from cxr_pipeline.training.data.augment import augmentation
-from cxr_pipeline.training.data.batches import Cohort, CohortImages, Loader, cell_weights, read_cohort, targets
-from cxr_pipeline.training.data.sizes import check_size
+from cxr_pipeline.training.data.batches import Cohort, read_cohort
 from cxr_pipeline.training.network.backbone import build_network, merge_heads, prevalence_bias
-from cxr_pipeline.training.network.device import choose_device, wants_gpu
-from cxr_pipeline.training.run.learner import Learner, Part, Step, check_finite
+from cxr_pipeline.training.network.device import choose_device
+from cxr_pipeline.training.run.learner import Learner, Step, check_finite
 from cxr_pipeline.training.run.outcome import (
     CHECKPOINT,
     Calibration,
@@ -35,6 +32,7 @@ from cxr_pipeline.training.run.outcome import (
     start_event,
     step_event,
 )
+from cxr_pipeline.training.run.parts import Part, open_part
 from cxr_pipeline.training.run.program import Event, JobInputs, Report
 from cxr_pipeline.training.run.snapshot import Progress, clear_snapshot, load_snapshot, save_snapshot
 from cxr_pipeline.training.run.stopping import listen_for_stop
@@ -59,41 +57,6 @@ def fit(config: TrainConfig, inputs: JobInputs, job: Path, report: Report) -> Re
             learner = Learner(config, network, device, world, train.knows)
             run = Run(job, inputs, learner, train, val, report if world.is_first else _ignore, stop)
             return run.to_its_end(cohort)
-
-
-@contextmanager
-def open_part(cohort: Cohort, split: str, inputs: JobInputs, config: TrainConfig) -> Iterator[Part]:
-    """The images of one split and what is to be learnt from them; training images come augmented.
-
-    Raises TrainingError when no label of them is known.
-    """
-    own = cohort.select(split)
-    values, mask = targets(own.labels, own.shares, config)
-    if not mask.any():
-        raise TrainingError(
-            f"The cohort has {len(own)} {split} images and {int(mask.sum())} known labels among them: expected some. "
-            "Add a source, or check the shares of the split; a source without training images validates nothing."
-        )
-    is_trained = split == "train"
-    processes = config.loader == "processes" or (config.loader == "auto" and wants_gpu(config.device))
-    images = CohortImages(own, inputs.images)
-    check_size(images, config.image_size)
-    loader = Loader(
-        images,
-        augmentation(config) if is_trained else None,
-        workers=config.loader_workers,
-        processes=is_trained and processes,
-    )
-    try:
-        heads = source_heads(own) if is_trained and config.head_per_source else None
-        yield Part(own, loader, values, cell_weights(own, mask, config), heads)
-    finally:
-        loader.close()
-
-
-def source_heads(trained: Cohort) -> np.ndarray:
-    """int64 [n]: the head of each training image, which numbers the sources in the order of their names."""
-    return np.unique(trained.datasets.astype(str), return_inverse=True)[1]
 
 
 @dataclass

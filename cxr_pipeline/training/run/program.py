@@ -1,5 +1,6 @@
 """What the programs of a job folder share: inputs, events, result, Dagster Pipes. What they compute is not here."""
 
+import errno
 import json
 import math
 import os
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cxr_pipeline.errors import CxrError, Interrupted, JobError
+from cxr_pipeline.storage.faults import tell_fault, told_faults
 from cxr_pipeline.storage.files import write_json
 
 Event = dict[str, Any]
@@ -44,8 +46,8 @@ def run_program(job: Path, body: Body) -> int:
     """Runs `body(job, inputs, report)` in a job folder and returns the exit status of the process.
 
     Events go to `events.jsonl` and to Dagster where it listens, else to stdout. What `body` returns becomes
-    `result.json`, written last. A CxrError is one line on stderr and status 1, Interrupted one line and status
-    REQUEUE; other exceptions propagate. Of the processes that torchrun starts, the first one writes.
+    `result.json`, written last. A CxrError or a full disk is one line on stderr and status 1, Interrupted one
+    line and status REQUEUE; other exceptions propagate. Of the processes that torchrun starts, the first one writes.
     """
     is_first = os.environ.get("RANK", "0") == "0"
     try:
@@ -58,6 +60,12 @@ def run_program(job: Path, body: Body) -> int:
     except CxrError as error:
         sys.stderr.write(f"error: {error}\n")
         return REQUEUE if isinstance(error, Interrupted) else 1
+    except Exception as error:
+        told = tell_fault(error)  # of what was not written by `storage`: a log, a library's file
+        if told is None:
+            raise
+        sys.stderr.write(f"error: {told}\n")
+        return 1
     return 0
 
 
@@ -96,11 +104,14 @@ def _begin(job: Path, *, is_first: bool) -> None:
 
 @contextmanager
 def _open_report(job: Path) -> Iterator[Report]:
-    with (job / "events.jsonl").open("a", encoding="utf-8") as file, _open_listener() as listen:
+    path = job / "events.jsonl"
+    with path.open("ab", buffering=0) as file, _open_listener() as listen:
 
         def report(event: Event) -> None:
-            file.write(json.dumps(event, allow_nan=False) + "\n")
-            file.flush()
+            line = json.dumps(event, allow_nan=False).encode() + b"\n"
+            with told_faults(path):
+                if file.write(line) < len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             listen(event)
 
         yield report

@@ -30,11 +30,14 @@ class Progress:
 
 
 def save_snapshot(job: Path, learner: Learner, progress: Progress, inputs: JobInputs) -> None:
-    """Writes the state of this moment; events that are told later will be told again after a resume."""
+    """Writes the state of this moment; events that are told later will be told again after a resume.
+
+    Raises StorageError where the disk is full or must not be written; the last snapshot then stays.
+    """
     events = job / "events.jsonl"
-    tensors = _tensors(learner)
+    data = safetensors.torch.save(_tensors(learner))  # a full disk is then met by our own write, which can tell of it
     name = f"resume-{learner.steps_done}.safetensors"
-    write_atomically(job / name, lambda temporary: safetensors.torch.save_file(tensors, temporary))
+    write_atomically(job / name, lambda temporary: temporary.write_bytes(data))
     state = {
         "state": name,
         "config": learner.config.model_dump(mode="json"),

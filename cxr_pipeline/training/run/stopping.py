@@ -1,4 +1,5 @@
-"""A polite end: SIGTERM (a scheduler's notice) and SIGUSR1 (Slurm's early warning) ask a program to save and leave."""
+"""A polite end: SIGTERM (a scheduler's notice), SIGUSR1 (Slurm's early warning) and SIGINT (Ctrl-C) ask a program to
+save and leave."""
 
 import signal
 import threading
@@ -6,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 
 
 @contextmanager

@@ -236,6 +236,18 @@ def test_cells_that_weigh_nothing_give_a_head_no_say(inputs, tmp_path, silenced)
         assert set(known["chexpert"]) == set(known["nih"]) == set(PATHOLOGIES) - {"Mass"}
 
 
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_labels_that_all_weigh_nothing_are_told_before_anything_is_trained(inputs, tmp_path, split):
+    ids = read_cohort(inputs.cohort).image_ids[:8].tolist()  # chexpert and nih in turn
+    other = {"train": "val", "val": "train"}[split]
+    splits = [split, other, split, split] * 2 if split == "train" else ["train", "train", split, "train"] * 2
+    write_cohort(tmp_path / "cohort.parquet", ids, labels=[[1] * 14] * 8, splits=splits)
+    unusual = inputs.model_copy(update={"cohort": tmp_path / "cohort.parquet"})
+    silenced = {"source_weights": {"chexpert": 0.0, "nih": 0.0 if split == "train" else 1.0}}
+    with pytest.raises(TrainingError, match=f"known labels of the {split} images of chexpert.* all weigh 0"):
+        run(unusual, tmp_path / "job", **silenced)
+
+
 def test_a_larger_input_than_the_store_holds_is_told_before_anything_is_trained(inputs, tmp_path):
     with pytest.raises(StoreError, match=r"64 x 64 pixels \(image_size\), .* hold 32 x 32"):
         run(inputs, tmp_path, image_size=64)

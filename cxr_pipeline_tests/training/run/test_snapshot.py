@@ -2,14 +2,17 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import pytest
 
 from cxr_pipeline.errors import TrainingError
+from cxr_pipeline.training.__main__ import main
 from cxr_pipeline.training.network.backbone import build_network
 from cxr_pipeline.training.run.learner import Learner
 from cxr_pipeline.training.run.loop import fit
@@ -41,9 +44,9 @@ def write_job(folder, inputs, config=CONFIG):
     return folder
 
 
-def start(job):
+def start(job, **how):
     command = [sys.executable, "-m", "cxr_pipeline.training", str(job)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **how)
 
 
 def finish(process):
@@ -90,18 +93,63 @@ def test_a_run_killed_at_any_step_ends_with_the_same_bits_and_events(undisturbed
     assert not list(job.glob("resume*"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-def test_a_signal_saves_and_asks_to_be_queued_again(undisturbed, inputs, tmp_path, number):
-    job = write_job(tmp_path / "job", inputs)
-    process = start(job)
+@pytest.mark.parametrize(
+    ("number", "send"), [(signal.SIGTERM, os.killpg), (signal.SIGUSR1, os.kill), (signal.SIGINT, os.killpg)]
+)
+def test_a_signal_saves_and_asks_to_be_queued_again(undisturbed, inputs, tmp_path, number, send):
+    """`killpg` tells the loaders too, as a terminal does with Ctrl-C, and `timeout` with its notice."""
+    job = write_job(tmp_path / "job", inputs, CONFIG.model_copy(update={"loader": "processes"}))
+    process = start(job, start_new_session=True)
     wait_for_steps(job, process, 2)
-    process.send_signal(number)
+    send(process.pid, number)
     status, told = finish(process)
-    assert status == REQUEUE
+    assert status == REQUEUE, told
     assert told.startswith("error: Stopped by a signal after step ")
+    assert told.count("\n") == 1
     assert not (job / "result.json").exists()
     assert finish(start(job)) == (0, "")
     assert outcome(job) == undisturbed
+
+
+@contextmanager
+def largest_file(limit):
+    """Files of this process cannot grow beyond `limit` bytes: a full disk that needs no rights to make."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "limit", "file"),
+    [(0, 20_000, "resume-1.safetensors"), (10, 20_000, "checkpoint/model.safetensors"), (10, 100, "events.jsonl")],
+)
+def test_a_full_disk_is_one_line_that_names_the_file_and_the_same_command_goes_on(
+    undisturbed, inputs, tmp_path, capsys, minutes, limit, file
+):
+    config = CONFIG.model_copy(update={"snapshot_minutes": minutes})
+    job = write_job(tmp_path / "job", inputs, config)
+    with largest_file(limit):
+        assert main([str(job)]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: The disk has no room left for {job / file} (")
+    assert "bytes are free" in told
+    assert told.count("\n") == 1
+    assert main([str(job)]) == 0
+    weights, events, _ = outcome(job)
+    assert (weights, events) == undisturbed[:2]
+
+
+def test_a_disk_that_fills_up_leaves_the_last_snapshot(inputs, tmp_path, capsys):
+    job = stopped(inputs, write_job(tmp_path / "job", inputs))
+    kept = {path: path.read_bytes() for path in job.glob("resume*")}
+    assert len(kept) == 2
+    with largest_file(20_000):
+        assert main([str(job)]) == 1
+    assert "no room left" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in job.glob("*resume*")} == kept
 
 
 def stopped(inputs, tmp_path):

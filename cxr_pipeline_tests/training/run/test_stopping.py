@@ -7,7 +7,7 @@ import pytest
 from cxr_pipeline.training.run.stopping import listen_for_stop
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
 def test_a_signal_sets_the_event_and_afterwards_means_what_it_did(number):
     before = signal.getsignal(number)
     with listen_for_stop() as stop:
