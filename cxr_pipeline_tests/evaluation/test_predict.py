@@ -29,6 +29,18 @@ def test_probabilities_are_the_sigmoid_of_the_logits(world, network, pixels):
     assert np.ptp(found, axis=0).max() > 0
 
 
+def test_scores_in_bf16_are_those_of_a_float32_head(world, pixels):
+    network = load_checkpoint(world.inputs.checkpoint)[0]
+    head, heard = network.get_classifier(), []
+    head.register_forward_pre_hook(lambda _, given: heard.append(given[0].float()))
+    half = world.checkpoint.model_copy(
+        update={"train": world.checkpoint.train.model_copy(update={"precision": "bf16"})}
+    )
+    found = predict(network, [pixels], half)
+    with torch.inference_mode():
+        np.testing.assert_allclose(found, torch.sigmoid(head(heard[0])).numpy(), atol=1e-7)
+
+
 def test_the_checkpoints_temperature_divides_the_logits(world, network, pixels):
     warm = world.checkpoint.model_copy(update={"temperature": 2.5})
     with torch.no_grad():

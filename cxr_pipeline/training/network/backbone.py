@@ -14,6 +14,7 @@ from torch.nn.functional import interpolate
 from cxr_pipeline.errors import CheckpointError, TrainingError
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.training.config import TrainConfig
+from cxr_pipeline.training.network.head import make_exact
 
 LOCAL_DIR = "local-dir:"
 HEAD_DEVIATION = 0.01  # of the head's first weights; Lin et al. 2017, section 4.1, as is the bias
@@ -22,7 +23,7 @@ HEAD_DEVIATION = 0.01  # of the head's first weights; Lin et al. 2017, section 4
 def build_network(
     config: TrainConfig, *, n_labels: int = len(PATHOLOGIES), bias: np.ndarray | None = None, pretrained: bool = True
 ) -> nn.Module:
-    """One grey channel in, `n_labels` logits out, on the CPU; starting weights as `config.pretrained` says.
+    """One grey channel in, `n_labels` float32 logits out, on the CPU; starting weights as `config.pretrained` says.
 
     `bias` float [n_labels], or of an equal part of it, is put on the head, whose weights then begin small.
     `pretrained=False` leaves all weights random, for a checkpoint to fill. Raises TrainingError for an unknown
@@ -41,6 +42,7 @@ def build_network(
             # Small weights, or the prevalence drowns in noise: an EfficientNet's head begins with a deviation of .15.
             nn.init.normal_(_head(network).weight, std=HEAD_DEVIATION)
             _head(network).bias.copy_(torch.from_numpy(bias).tile(n_labels // len(bias)))
+    make_exact(network, _head(network))
     return network
 
 
@@ -60,6 +62,7 @@ def merge_heads(network: nn.Module, knows: np.ndarray) -> nn.Module:
         one = _head(merged.to(weight.device))
         one.weight.copy_(weight)
         one.bias.copy_(bias)
+    make_exact(merged, one)
     return merged
 
 

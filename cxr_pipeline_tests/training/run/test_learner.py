@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import linear
 
 from cxr_pipeline.errors import NotFiniteError, TrainingError
 from cxr_pipeline.training.data.augment import augmentation
@@ -168,6 +169,21 @@ def test_bf16_agrees_with_fp32_on_the_cpu(part):
     _, rough = learner(precision="bf16").predict(part, 1)
     assert not np.array_equal(exact, rough)
     np.testing.assert_allclose(exact, rough, atol=0.02)
+
+
+def test_training_and_prediction_in_bf16_score_with_a_float32_head(part):
+    learning = learner(precision="bf16", backbone="resnet10t", batch_size=24)
+    head, heard = learning.network.get_classifier(), []
+    head.register_forward_pre_hook(lambda _, given: heard.append(given[0].detach().float().numpy()))
+    _, probabilities = learning.predict(part, 1)
+    expected = torch.sigmoid(linear(torch.from_numpy(heard[0]), head.weight, head.bias)).detach().numpy()
+    np.testing.assert_allclose(probabilities, expected, rtol=1e-6)
+    assert [len(np.unique(column)) for column in probabilities.T] == [24] * 14
+    weight, bias = head.weight.detach().clone(), head.bias.detach().clone()
+    (step,) = learning.train_epoch(part, 1)
+    targets, weights = (torch.from_numpy(cells[step.rows]) for cells in (part.targets, part.weights))
+    loss = masked_loss(linear(torch.from_numpy(heard[1]), weight, bias), targets, weights, TINY) / weights.sum()
+    assert step.loss == pytest.approx(loss.item(), rel=1e-6)
 
 
 def test_fp16_learns_what_fp32_learns_through_a_scaler(part):
