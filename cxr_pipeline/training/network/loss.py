@@ -45,11 +45,12 @@ def _asymmetric(logits: torch.Tensor, targets: torch.Tensor, config: TrainConfig
     """ASL, Ridnik et al. 2021, https://arxiv.org/abs/2009.14119, equations 4 to 7.
 
     Negatives whose probability lies below the margin cost nothing; the rest lose the margin from it. As in `_focal` a
-    power below 1 has no slope at 0, which 1 - p and the shifted probability both reach: neither gets there here.
+    power below 1 has no slope at 0, which 1 - p and the shifted probability both reach: neither gets there here. And 1
+    less the shifted probability is taken from sigmoid(-z): a sure and wrong negative would have no slope else.
     """
     tiny = torch.finfo(logits.dtype).tiny
     missed = torch.sigmoid(-logits).clamp_min(tiny)
     shifted = (torch.sigmoid(logits) - config.asl_margin).clamp_min(tiny)
     positives = -(missed**config.asl_gamma_positive) * logsigmoid(logits)
-    negatives = -(shifted**config.asl_gamma_negative) * torch.log1p(-shifted.clamp_max(1 - 1e-7))
+    negatives = -(shifted**config.asl_gamma_negative) * torch.log((missed + config.asl_margin).clamp_max(1.0))
     return targets * positives + (1 - targets) * negatives

@@ -3,10 +3,11 @@ import pytest
 import torch
 import torchvision
 from timm.loss import AsymmetricLossMultiLabel
+from torch.autograd import gradcheck
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from cxr_pipeline.training.config import TrainConfig
-from cxr_pipeline.training.network.loss import masked_loss
+from cxr_pipeline.training.network.loss import cell_losses, masked_loss
 
 
 @pytest.fixture
@@ -143,6 +144,35 @@ def test_asymmetric_loss_keeps_a_finite_gradient_on_sure_cells():
     targets = torch.tensor([[1.0, 0.0, 0.0, 1.0]])
     asymmetric(logits, targets, torch.ones_like(targets), asl_margin=0.0).backward()
     assert torch.isfinite(logits.grad).all()
+
+
+LOGITS = [-30.0, -20.0, -17.5, -8.0, -3.0, -1.0, 0.0, 1.0, 3.0, 8.0, 17.5, 20.0, 30.0]
+POWERS = [0.0, 0.3, 0.5, 0.9, 1.0, 2.0]
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.05])
+@pytest.mark.parametrize("positive", POWERS)
+def test_the_gradient_of_asymmetric_loss_is_the_difference_quotient(positive, margin):
+    """For targets of 1, 0 and between, at each logit up to 30 by itself: a sum would hide the small ones."""
+    config = TrainConfig(loss="asl", asl_gamma_positive=positive, asl_gamma_negative=4.0, asl_margin=margin)
+    for target in (1.0, 0.0, 0.3):
+        logits = torch.tensor(LOGITS, dtype=torch.float64, requires_grad=True)
+        targets = torch.full_like(logits, target)
+        assert gradcheck(lambda z, t=targets: cell_losses(z, t, config), logits, eps=1e-6, atol=1e-8, rtol=1e-5)
+
+
+@pytest.mark.parametrize("positive", POWERS)
+@pytest.mark.parametrize(("target", "margin"), [(1.0, 0.05), (0.0, 0.05), (0.0, 0.0)])
+def test_the_gradient_of_asymmetric_loss_in_float32_is_that_in_float64(positive, target, margin):
+    config = TrainConfig(loss="asl", asl_gamma_positive=positive, asl_gamma_negative=4.0, asl_margin=margin)
+    slopes = []
+    for dtype in (torch.float32, torch.float64):
+        logits = torch.tensor(LOGITS, dtype=dtype, requires_grad=True)
+        cell_losses(logits, torch.full_like(logits, target), config).sum().backward()
+        slopes.append(logits.grad.double())
+    torch.testing.assert_close(slopes[0], slopes[1], rtol=1e-4, atol=1e-6)
+    if (target, margin) == (0.0, 0.0):
+        assert slopes[0][-1] == pytest.approx(1.0)  # a sure and wrong negative is still corrected
 
 
 @pytest.mark.parametrize(("positive", "negative"), [(0.5, 0.5), (0.0, 0.0), (1e-3, 1e-3)])
