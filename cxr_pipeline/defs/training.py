@@ -55,6 +55,7 @@ def checkpoint_asset(recipe: TrainConfig) -> dg.AssetsDefinition:
                 "val_macro_auroc": trained.summary["val_macro_auroc"],
                 "best_epoch": trained.summary["best_epoch"],
                 "checkpoint": dg.MetadataValue.path(trained.folder),
+                "warnings": " ".join(trained.summary.get("warnings", [])) or "none",
                 "mlflow_run": dg.MetadataValue.url(run.url),
             },
             data_version=dg.DataVersion(trained.summary["weights_sha256"]),

@@ -10,6 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 from torch.nn.functional import interpolate
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from cxr_pipeline.errors import CheckpointError, TrainingError
 from cxr_pipeline.pathologies import PATHOLOGIES
@@ -95,6 +96,11 @@ def grey_statistics(network: nn.Module) -> tuple[float, float]:
     """(mean, standard deviation) of grey values in 0..1 that the backbone expects: its three channels' average."""
     expected: Any = network.pretrained_cfg
     return float(np.mean(expected["mean"])), float(np.mean(expected["std"]))
+
+
+def count_batch_norms(network: nn.Module) -> int:
+    """How many layers normalise by the images at hand; those of timm and torchvision that are frozen do not."""
+    return sum(isinstance(module, _BatchNorm) for module in network.modules())
 
 
 def prepare(pixels: torch.Tensor, *, image_size: int, mean: float, std: float) -> torch.Tensor:

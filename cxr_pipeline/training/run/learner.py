@@ -152,7 +152,7 @@ class Learner:
         except torch.OutOfMemoryError as error:
             raise TrainingError(
                 f"The GPU's memory does not hold {len(rows) // self.config.accumulate} images at once: double "
-                "`accumulate` (same result), or set `gradient_checkpointing` (same result, slower)."
+                "`accumulate` (same result, without batch norm), or set `gradient_checkpointing` (same result, slower)."
             ) from error
         if self.config.clip_norm:
             self.scaler.unscale_(self.optimizer)

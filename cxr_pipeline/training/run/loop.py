@@ -28,6 +28,7 @@ from cxr_pipeline.training.run.outcome import (
     describe_checkpoint,
     epoch_event,
     result_of,
+    run_warnings,
     source_auroc,
     start_event,
     step_event,
@@ -82,6 +83,8 @@ class Run:
         self._saved = time.monotonic()
         if self._progress == Progress():
             self.report(start_event(learner, cohort, resumed=0))
+            for text in run_warnings(learner):
+                self.report({"event": "warning", "text": text})
         while len(history) < config.epochs and not self._has_stalled(history):
             history.append(self._epoch(history))
         best = self._best(history)
@@ -90,7 +93,7 @@ class Run:
         if learner.world.is_first:
             clear_snapshot(self.job)
         learner.world.wait()
-        return result_of(read_config(self.job / CHECKPOINT), history, cohort)
+        return result_of(read_config(self.job / CHECKPOINT), history, cohort, run_warnings(learner))
 
     def _epoch(self, history: list[Epoch]) -> Epoch:
         """Trains, validates, keeps the weights if they are the best so far, tells, and saves."""

@@ -11,6 +11,7 @@ from cxr_pipeline.training.checkpoint.files import CheckpointConfig
 from cxr_pipeline.training.checkpoint.licences import inherited_licences
 from cxr_pipeline.training.checkpoint.thresholds import macro_auroc
 from cxr_pipeline.training.data.batches import Cohort
+from cxr_pipeline.training.network.backbone import count_batch_norms
 from cxr_pipeline.training.run.learner import Learner, Step
 from cxr_pipeline.training.run.program import Event, JobInputs
 
@@ -55,6 +56,7 @@ class Result:
     thresholds: dict[str, float | None]
     images: dict[str, int]  # per split
     without_positives: list[str]  # classes that no training image shows
+    warnings: list[str]  # what is to be known of the run, a sentence each
 
 
 def source_auroc(cohort: Cohort, probabilities: np.ndarray) -> dict[str, float | None]:
@@ -77,6 +79,20 @@ def start_event(learner: Learner, cohort: Cohort, *, resumed: int) -> Event:
         "cells": {split: _cells(cohort.select(split).labels) for split in SPLITS},
         **_head_classes(learner, cohort),
     }
+
+
+def run_warnings(learner: Learner) -> list[str]:
+    """What is to be known of this run beside its numbers, a sentence each."""
+    config, processes = learner.config, learner.world.size
+    parts, layers = config.accumulate * processes, count_batch_norms(learner.network)
+    if parts == 1 or not layers:
+        return []
+    return [
+        f"The {layers} batch norm layers of {config.backbone} see each batch of {config.batch_size} in {parts} parts "
+        f"of {config.batch_size // parts} images (accumulate {config.accumulate}, processes {processes}): the fewer "
+        "images in a part, the worse the network may become. Set accumulate=1 with a smaller batch_size, start fewer "
+        "processes, or take a backbone without batch norm, as ConvNeXt is."
+    ]
 
 
 def step_event(paced: list[Step], losses: list[float], *, seconds: float, batch_size: int, epochs: int) -> Event:
@@ -143,7 +159,7 @@ def describe_checkpoint(
     )
 
 
-def result_of(saved: CheckpointConfig, history: list[Epoch], cohort: Cohort) -> Result:
+def result_of(saved: CheckpointConfig, history: list[Epoch], cohort: Cohort, warnings: list[str]) -> Result:
     """The result of the run whose best checkpoint is `saved`."""
     best = history[saved.best_epoch - 1]
     return Result(
@@ -159,6 +175,7 @@ def result_of(saved: CheckpointConfig, history: list[Epoch], cohort: Cohort) -> 
         thresholds=saved.thresholds,
         images=image_counts(cohort),
         without_positives=without_positives(cohort),
+        warnings=warnings,
     )
 
 

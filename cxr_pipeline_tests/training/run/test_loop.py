@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from timm.layers import freeze_batch_norm_2d
 
 from cxr_pipeline.errors import StoreError, TrainingError
 from cxr_pipeline.pathologies import PATHOLOGIES
@@ -16,7 +17,9 @@ from cxr_pipeline.training.network.backbone import build_network
 from cxr_pipeline.training.run import loop
 from cxr_pipeline.training.run.learner import Learner
 from cxr_pipeline.training.run.loop import fit
-from cxr_pipeline.training.run.outcome import Epoch
+from cxr_pipeline.training.run.outcome import Epoch, run_warnings
+from cxr_pipeline.training.run.program import event_line
+from cxr_pipeline.training.run.world import World
 from cxr_pipeline_tests.training.tiny import TINY, write_cohort
 
 HERNIA, MASS = PATHOLOGIES.index("Hernia"), PATHOLOGIES.index("Mass")
@@ -234,6 +237,40 @@ def test_cells_that_weigh_nothing_give_a_head_no_say(inputs, tmp_path, silenced)
         assert (len(known["chexpert"]), known["nih"]) == (14, [])
     else:
         assert set(known["chexpert"]) == set(known["nih"]) == set(PATHOLOGIES) - {"Mass"}
+
+
+def test_batch_norm_on_parts_of_a_batch_is_a_warning_in_the_events_and_the_result(inputs, tmp_path):
+    events, result = run(inputs, tmp_path, epochs=1, backbone="resnet10t", accumulate=4)
+    told = [event["text"] for event in events if event["event"] == "warning"]
+    assert told == result.warnings
+    assert len(told) == 1
+    assert "The 14 batch norm layers of resnet10t see each batch of 16 in 4 parts of 4 images" in told[0]
+    assert event_line(events[1]).startswith("warning text=The 14 batch norm layers")
+
+
+@pytest.mark.parametrize(
+    ("backbone", "accumulate", "processes", "layers"),
+    [
+        ("resnet10t", 1, 1, 0),
+        ("resnet10t", 1, 2, 14),
+        ("test_convnext", 4, 1, 0),  # layer norm
+        ("test_convnext", 4, 2, 0),
+        ("densenet121", 4, 1, 121),
+        ("resnet50_gn", 4, 1, 0),  # group norm
+    ],
+)
+def test_layers_that_look_at_one_image_give_no_warning(backbone, accumulate, processes, layers):
+    config = TINY.model_copy(update={"backbone": backbone, "accumulate": accumulate})
+    learner = Learner(config, build_network(config), torch.device("cpu"))
+    learner.world = World(0, processes)
+    told = run_warnings(learner)
+    assert [text.split(" of ")[0] for text in told] == ([f"The {layers} batch norm layers"] if layers else [])
+
+
+def test_frozen_batch_norm_gives_no_warning():
+    config = TINY.model_copy(update={"backbone": "resnet10t", "accumulate": 4})
+    network = freeze_batch_norm_2d(build_network(config))
+    assert run_warnings(Learner(config, network, torch.device("cpu"))) == []
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
