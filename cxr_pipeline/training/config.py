@@ -25,7 +25,9 @@ class TrainConfig(BaseModel):
         default=False,
         description="In training each source has a head of its own, as in Ark (arXiv 2310.09507); their mean is kept",
     )
-    image_size: int = Field(default=384, ge=32, le=2048, multiple_of=32, description="Side of the input, pixels")
+    image_size: int = Field(
+        default=384, ge=32, le=2048, description="Side of the input, pixels; a multiple of 16 or 14"
+    )
     train_on: list[str] = Field(
         default=[], description="Sources to train and validate on; empty: all. The others are only tested on"
     )
@@ -156,6 +158,15 @@ class TrainConfig(BaseModel):
     def _split_words(cls, value: Any) -> Any:
         """`train_on=nih,vindr` on a command line."""
         return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+
+    @field_validator("image_size")
+    @classmethod
+    def _is_whole_patches(cls, value: int) -> int:
+        """Of 16 pixels, as most have them, or of 14, as DINOv2 and EVA02; `network.input_size` looks closer."""
+        if value % 16 and value % 14:
+            nearest = sorted({step * (value // step + up) for step in (14, 16) for up in (0, 1)})
+            raise ValueError(f"not a multiple of 16 or 14; the nearest are {', '.join(map(str, nearest))}")
+        return value
 
     @model_validator(mode="after")
     def _names_are_classes(self) -> "TrainConfig":

@@ -15,5 +15,5 @@ def check_size(images: CohortImages, image_size: int) -> None:
             f"The network wants {image_size} x {image_size} pixels (image_size), the stores of "
             f"{', '.join(images.sources)} hold {images.size} x {images.size}, to which {shrunk} of {len(images)} "
             f"images were shrunk: enlarging them brings nothing back. Set CXR_IMAGE_SIZE={image_size} and make images "
-            f"and split again, or train at what is there with `--set image_size={images.size // 32 * 32}`."
+            f"and split again, or train at what is there with `--set image_size={images.size // 16 * 16}`."
         )

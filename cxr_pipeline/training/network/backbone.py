@@ -16,6 +16,7 @@ from cxr_pipeline.errors import CheckpointError, TrainingError
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.training.config import TrainConfig
 from cxr_pipeline.training.network.head import make_exact
+from cxr_pipeline.training.network.input_size import check_input_size, size_arguments, wrong_size
 
 LOCAL_DIR = "local-dir:"
 HEAD_DEVIATION = 0.01  # of the head's first weights; Lin et al. 2017, section 4.1, as is the bias
@@ -28,7 +29,7 @@ def build_network(
 
     `bias` float [n_labels], or of an equal part of it, is put on the head, whose weights then begin small.
     `pretrained=False` leaves all weights random, for a checkpoint to fill. Raises TrainingError for an unknown
-    backbone and CheckpointError when the starting weights cannot be had.
+    backbone or a size that it does not take, and CheckpointError when the starting weights cannot be had.
     """
     if not timm.is_model(config.backbone):
         raise TrainingError(f"timm {timm.__version__} has no backbone {config.backbone!r}: see timm.list_models().")
@@ -38,6 +39,8 @@ def build_network(
     network = _create(config, n_labels, source, overlay)
     if file:
         _check_file_fits(network, file)
+    if pretrained:  # a checkpoint has been trained at its size
+        check_input_size(network, config.backbone, config.image_size)
     if bias is not None:
         with torch.no_grad():
             # Small weights, or the prevalence drowns in noise: an EfficientNet's head begins with a deviation of .15.
@@ -130,13 +133,15 @@ def _create(config: TrainConfig, n_labels: int, source: str, overlay: dict[str, 
     """A file overlays the backbone's own entry: timm then drops the old head and sums the RGB weights for the grey
     channel, which its `checkpoint_path` does not."""
     backbone = config.backbone
-    depth: dict[str, Any] = {"drop_path_rate": config.drop_path} if config.drop_path else {}
+    shape: dict[str, Any] = {"in_chans": 1, "num_classes": n_labels, **size_arguments(backbone, config.image_size)}
+    if config.drop_path:
+        shape["drop_path_rate"] = config.drop_path
     try:
-        return timm.create_model(
-            backbone, pretrained=bool(source), pretrained_cfg_overlay=overlay, in_chans=1, num_classes=n_labels, **depth
-        )
-    except TypeError as error:
-        raise TrainingError(f"{backbone} does not take drop_path ({error}): set it to 0.") from error
+        return timm.create_model(backbone, pretrained=bool(source), pretrained_cfg_overlay=overlay, **shape)
+    except (TypeError, AssertionError) as error:
+        if "drop_path_rate" in str(error):
+            raise TrainingError(f"{backbone} does not take drop_path ({error}): set it to 0.") from error
+        raise wrong_size(backbone, config.image_size, f"{type(error).__name__}: {error}") from error
     except (OSError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(
             f"No starting weights for {backbone} from {source!r}: {error} Where the hub cannot be reached set "
