@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cxr_pipeline.cli import export, images, labels, predict, reports, show, split, steps
+from cxr_pipeline.cli import export, images, labels, predict, reports, show, split, steps, train
 from cxr_pipeline.cli.arguments import Root, Source
 from cxr_pipeline.cli.messages import print_error
 from cxr_pipeline.errors import CxrError
@@ -104,16 +104,7 @@ def source_unpack(name: Source, root: Root = None) -> None:
 app.command("labels", cls=labels.ExplainsPolicy)(labels.labels)
 
 
-@app.command()
-def train(
-    preset: Annotated[str | None, typer.Option(help="Recipe; default `CXR_PRESET`")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Override one field")] = None,
-) -> None:
-    """Train a checkpoint on the cohort, on this machine. The same recipe on the same data is not trained twice.
-
-    Example: `cxr train --preset baseline --set epochs=10 --set lr=1e-4`
-    """
-    show.checkpoint(steps.train(Settings(), preset_name=preset, overrides=set_ or []))
+app.command("train", cls=train.ExplainsFields)(train.train)
 
 
 @app.command()

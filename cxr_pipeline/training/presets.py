@@ -13,14 +13,16 @@ from cxr_pipeline.training.config import TrainConfig
 
 @dataclass(frozen=True)
 class Preset:
-    """A recipe: what it is for, what it costs and should reach, and its settings."""
+    """A recipe: what it is for in one line, what it needs, costs and should reach, and its settings."""
 
+    purpose: str
     description: str
     config: TrainConfig
 
 
 PRESETS: Mapping[str, Preset] = {
     "demo": Preset(
+        "See the whole pipeline work, on phantoms and two CPU cores; says nothing of patients",
         "Two CPU cores, on rendered phantoms. Cost: 8 epochs of 10.5 s (2-core Xeon VM, 2026-11-23). Expected: test "
         "macro AUROC near .89 on the 5,778 phantoms of `make demo` (.886 [.871, .899]). Says nothing of patients.",
         TrainConfig(
@@ -39,6 +41,7 @@ PRESETS: Mapping[str, Preset] = {
         ),
     ),
     "baseline": Preset(
+        "A first real network, ConvNeXt-Tiny at 224 px, on one GPU with 16 GB",
         "One GPU with 16 GB. ConvNeXt-Tiny at 224 px: the small one of the main recipe's family, Apache-2.0, so that a "
         "comparison of the two is one of size. Cost: not measured yet. Expected on NIH's official test list: near the "
         "published .80 of ConvNeXt-S at 384 px and .805-.811 of DenseNet-121; nobody has measured it here yet.",
@@ -56,6 +59,7 @@ PRESETS: Mapping[str, Preset] = {
         ),
     ),
     "convnext_large": Preset(
+        "The main recipe, ConvNeXt-Large at 384 px, on one H100 or more",
         "The main recipe, for one H100 or more. Cost: an epoch over N images takes N / 434 s on one H100 (measured at "
         "batches of 64 with 34 GiB; 35 minutes for 900,000 images), and validation. Expected on NIH's official test "
         "list: nobody has measured it yet; published single networks reach .80-.835 there, and above .85 a leak is to "
