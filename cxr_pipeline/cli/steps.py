@@ -31,7 +31,7 @@ from cxr_pipeline.pipeline.labels import write_labels
 from cxr_pipeline.pipeline.raw import write_inventory
 from cxr_pipeline.pipeline.reports import read_report_states, write_imported_states, write_report_evidence
 from cxr_pipeline.pipeline.split import write_cohort, write_duplicates, write_split_summary
-from cxr_pipeline.pipeline.training import Checkpoint, current_checkpoint, train_checkpoint
+from cxr_pipeline.pipeline.training import current_checkpoint
 from cxr_pipeline.settings import Settings
 from cxr_pipeline.split.cohort import SplitCohort
 from cxr_pipeline.split.config import SplitConfig
@@ -148,27 +148,6 @@ def read_split_config(overrides: list[str]) -> SplitConfig:
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'sources'}: {e['msg']}" for e in error.errors())
         raise CxrError(f"--set does not fit ({wrong}). Fields: {', '.join(SplitConfig.model_fields)}.") from error
-
-
-def train(settings: Settings, *, preset_name: str | None, overrides: list[str]) -> Checkpoint:
-    """Trains on this machine, with a progress bar over epochs."""
-    from cxr_pipeline.training.presets import preset
-
-    config = preset(preset_name or settings.preset, **parse_overrides(overrides, example="epochs=10"))
-    with progress_bar("training") as advance:
-
-        def launch(job: Job, on_event: OnEvent) -> dict[str, Any]:
-            def follow(event: dict[str, Any]) -> None:
-                on_event(event)
-                if event["event"] == "epoch":
-                    advance(event["epoch"], event["epochs"])
-
-            return run_job(job, on_event=follow)
-
-        checkpoint, _ = train_checkpoint(
-            _lake(settings), config, launch=launch, tracker=tracker_of(settings), tags={"launched_by": "cxr train"}
-        )
-    return checkpoint
 
 
 def evaluate(settings: Settings) -> tuple[pl.DataFrame, Path]:

@@ -1,14 +1,26 @@
 """`cxr train`: a checkpoint from a preset, with every field of the recipe explained in its help."""
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
 from cxr_pipeline.cli import show, steps
+from cxr_pipeline.cli.overrides import parse_overrides
+from cxr_pipeline.launch.job import Job
+from cxr_pipeline.launch.local import run_job
+from cxr_pipeline.pipeline.jobs import OnEvent
+from cxr_pipeline.pipeline.training import Checkpoint, train_checkpoint
 from cxr_pipeline.settings import Settings
+from cxr_pipeline.storage.lake import Lake
 
-_HEADING = ("Fields. With --set a list is A,B, weights are Mass=2,Hernia=1.5, and nothing is null.",)
+if TYPE_CHECKING:
+    from cxr_pipeline.training.config import TrainConfig
+
+_HEADING = (
+    "Fields, for --set and --config. With --set a list is A,B, weights are Mass=2,Hernia=1.5, and nothing is null.",
+)
 _INDENT = " " * 6  # of a line that explains the one above it
 
 
@@ -22,13 +34,46 @@ class ExplainsFields(TyperCommand):
 
 def train(
     preset: Annotated[str | None, typer.Option(help="Recipe, see below; default `CXR_PRESET`")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Override one field")] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="YAML or JSON file of fields, over the preset")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Override one field, also of the file")
+    ] = None,
 ) -> None:
     """Train a checkpoint on the cohort, on this machine. The same recipe on the same data is not trained twice.
 
+    `--config` also takes the `config.json` of a job folder or of a checkpoint.
     Example: `cxr train --preset baseline --set epochs=10 --set lr=1e-4`
     """
-    show.checkpoint(steps.train(Settings(), preset_name=preset, overrides=set_ or []))
+    settings = Settings()
+    recipe = read_train_config(preset or settings.preset, config, set_ or [])
+    show.checkpoint(train_here(settings, recipe))
+
+
+def read_train_config(preset: str, file: Path | None, overrides: list[str]) -> "TrainConfig":
+    """The preset, over it the settings of `file`, and over both what `--set FIELD=VALUE` names."""
+    from cxr_pipeline.cli.config_file import read_config_file
+    from cxr_pipeline.training.presets import Layer, layered
+
+    of_file = Layer(str(file), read_config_file(file) if file else {})
+    return layered(preset, of_file, Layer("--set", parse_overrides(overrides, example="epochs=10")))
+
+
+def train_here(settings: Settings, config: "TrainConfig") -> Checkpoint:
+    """Trains on this machine, with a progress bar over epochs."""
+    with steps.progress_bar("training") as advance:
+
+        def launch(job: Job, on_event: OnEvent) -> dict[str, Any]:
+            def follow(event: dict[str, Any]) -> None:
+                on_event(event)
+                if event["event"] == "epoch":
+                    advance(event["epoch"], event["epochs"])
+
+            return run_job(job, on_event=follow)
+
+        lake, tracker = Lake(settings.lake_root), steps.tracker_of(settings)
+        return train_checkpoint(lake, config, launch=launch, tracker=tracker, tags={"launched_by": "cxr train"})[0]
 
 
 def preset_lines() -> list[str]:

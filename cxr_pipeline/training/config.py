@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.training.run.program import read_model
@@ -12,7 +13,7 @@ from cxr_pipeline.training.run.program import read_model
 class TrainConfig(BaseModel):
     """One training run. Flat, so that it is also a Dagster launchpad form and an MLflow parameter list."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     backbone: str = Field(default="convnext_large.fb_in22k_ft_in1k_384", min_length=1, description="timm model name")
     pretrained: str = Field(
@@ -135,6 +136,16 @@ class TrainConfig(BaseModel):
         "hold up; threads for a CPU",
     )
     loader_workers: int = Field(default=2, ge=1, le=64, description="How many of them")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_a_switch_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """pydantic would read `epochs: true` as 1."""
+        values = value.values() if isinstance(value, dict) else [value]
+        is_switch = cls.model_fields[info.field_name or ""].annotation is bool
+        if not is_switch and any(isinstance(one, bool) for one in values):
+            raise PydanticCustomError("switch", "Input should not be true or false")
+        return value
 
     @field_validator("clip_norm", "focal_alpha", mode="before")
     @classmethod

@@ -1,6 +1,7 @@
 """Recipes: named starting points for a `TrainConfig`, each with its cost and the number it should reach."""
 
-from collections.abc import Iterable, Mapping
+import reprlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 
 from cxr_pipeline.errors import TrainingError
 from cxr_pipeline.training.config import TrainConfig
+from cxr_pipeline.training.fields import describe_fields
 
 
 @dataclass(frozen=True)
@@ -80,19 +82,63 @@ PRESETS: Mapping[str, Preset] = {
 }
 
 
+@dataclass(frozen=True)
+class Layer:
+    """Values that lie over a preset, and where they come from: a file, or `--set`; errors begin with that."""
+
+    origin: str
+    values: Mapping[str, Any]
+
+
 def preset(name: str, **overrides: Any) -> TrainConfig:
     """The recipe `name` with some fields set otherwise; raises TrainingError for an unknown name, field or value."""
+    return layered(name, Layer("", overrides))
+
+
+def layered(name: str, *layers: Layer) -> TrainConfig:
+    """The recipe `name` below `layers`, of which a later one lies over those before it.
+
+    Raises TrainingError for an unknown name, and for all unknown fields or all unfit values: each with its origin,
+    what was found and what was expected.
+    """
     if name not in PRESETS:
         raise TrainingError(f"No preset {name!r}{_nearest(name, PRESETS)}: choose one of {', '.join(PRESETS)}.")
-    for field in overrides:
-        if field not in TrainConfig.model_fields:
-            known = ", ".join(TrainConfig.model_fields)
-            raise TrainingError(f"No field {field!r}{_nearest(field, TrainConfig.model_fields)}. Fields: {known}.")
+    _check_fields(layers)
+    values = {field: value for layer in layers for field, value in layer.values.items()}
     try:
-        return TrainConfig.model_validate({**PRESETS[name].config.model_dump(), **overrides})
+        return TrainConfig.model_validate({**PRESETS[name].config.model_dump(), **values})
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        wrong = "; ".join(_describe(one, layers) for one in error.errors())
         raise TrainingError(f"Preset {name} cannot be changed so ({wrong}).") from error
+
+
+def _check_fields(layers: Sequence[Layer]) -> None:
+    """Raises TrainingError that names the fields which there are not."""
+    known = TrainConfig.model_fields
+    unknown = [
+        f"No field {field!r}{f' in {layer.origin}' if layer.origin else ''}{_hint(field)}"
+        for layer in layers
+        for field in layer.values
+        if field not in known
+    ]
+    if unknown:
+        raise TrainingError(f"{'; '.join(unknown)}. Fields: {', '.join(known)}.")
+
+
+def _describe(error: Any, layers: Sequence[Layer]) -> str:
+    """`<origin>: <field>: found <value>, expected <type and limits>`; of fields that do not go together, why."""
+    field = error["loc"][0] if error["loc"] else None
+    origins = [layer.origin for layer in layers if layer.origin and (field is None or field in layer.values)]
+    told = ": ".join([", ".join(origins if field is None else origins[-1:]), ".".join(map(str, error["loc"]))])
+    if error["type"] == "value_error":
+        found = str(error["ctx"]["error"])
+    else:
+        found = f"found {reprlib.repr(error['input'])}, expected {describe_fields()[str(field)].expected}"
+    return f"{told.strip(': ')}: {found}".removeprefix(": ")
+
+
+def _hint(field: object) -> str:
+    return ": a preset is named with --preset" if field == "preset" else _nearest(str(field), TrainConfig.model_fields)
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
