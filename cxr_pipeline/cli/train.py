@@ -95,5 +95,6 @@ def field_lines() -> list[str]:
 
     lines = []
     for field in describe_fields().values():
-        lines += [f"  {field.name:23} {field.expected}; default {field.default}", f"{_INDENT}{field.meaning}"]
+        idle = "" if field.decides else "; starts no other job"
+        lines += [f"  {field.name:23} {field.expected}; default {field.default}{idle}", f"{_INDENT}{field.meaning}"]
     return lines

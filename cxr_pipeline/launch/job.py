@@ -38,18 +38,27 @@ class Job:
 
 
 def prepare_job(
-    jobs: Path, program: str, *, config: Mapping[str, Any], inputs: Mapping[str, Any], digests: Mapping[str, str]
+    jobs: Path,
+    program: str,
+    *,
+    config: Mapping[str, Any],
+    inputs: Mapping[str, Any],
+    digests: Mapping[str, str],
+    deciding: Mapping[str, Any] | None = None,
 ) -> Job:
     """The job folder in `jobs` for this work, with `config.json` and `inputs.json` written.
 
-    Its name is the digest of the program, the config and the content `digests` of the inputs (not of their paths), so
-    that work which was done before is found again, also after the lake has moved.
+    Its name is the digest of the program, of the `deciding` part of the config (all of it, where none is named) and of
+    the content `digests` of the inputs (not of their paths), so that work which was done before is found again, also
+    after the lake has moved. A job that is done keeps the config that it was done with.
     """
-    identity = json.dumps({"program": program, "config": config, "digests": digests}, sort_keys=True)
-    folder = jobs / hashlib.sha256(identity.encode()).hexdigest()[:16]
-    write_json(folder / "config.json", dict(config))
-    write_json(folder / "inputs.json", dict(inputs))
-    return Job(folder, program)
+    named_by = config if deciding is None else deciding
+    identity = json.dumps({"program": program, "config": named_by, "digests": digests}, sort_keys=True)
+    job = Job(jobs / hashlib.sha256(identity.encode()).hexdigest()[:16], program)
+    if not job.is_done:
+        write_json(job.folder / "config.json", dict(config))
+    write_json(job.folder / "inputs.json", dict(inputs))
+    return job
 
 
 @dataclass

@@ -19,9 +19,11 @@ OnEvent = Callable[[dict[str, Any]], None]
 Launch = Callable[[Job, OnEvent], dict[str, Any]]  # runs a job somewhere and returns its result
 
 
-def prepare_stage_job(lake: Lake, stage: str, *, config: Mapping[str, Any], **inputs: Path) -> Job:
+def prepare_stage_job(
+    lake: Lake, stage: str, *, config: Mapping[str, Any], deciding: Mapping[str, Any] | None = None, **inputs: Path
+) -> Job:
     """The job of one stage's program over the current cohort and stores; `inputs` are further folders
-    that it reads, each described by a `config.json`."""
+    that it reads, each described by a `config.json`. What of the config is `deciding` names it: see `prepare_job`."""
     cohort = lake.table("split", "cohort")
     read_table(cohort, CohortTable)
     program = f"cxr_pipeline.{stage}"
@@ -42,6 +44,7 @@ def prepare_stage_job(lake: Lake, stage: str, *, config: Mapping[str, Any], **in
             "licences": licences,
         },
         digests=digests,
+        deciding=deciding,
     )
 
 

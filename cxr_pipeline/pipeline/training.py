@@ -39,13 +39,14 @@ def train_checkpoint(
 ) -> tuple[Checkpoint, TrackedRun]:
     """`training/checkpoint`: fits the network in a job folder and follows it in MLflow.
 
-    A job with the same config, cohort, pixels and program is found again and not repeated. Raises JobError when the
+    A job with the same config, cohort, pixels and program is found again and not repeated; where fields of the config
+    differ that do not decide the weights, an unfinished one goes on with the new values. Raises JobError when the
     program fails; the MLflow run is then marked failed. Raises OriginError when the cohort is older than what it was
     made from.
     """
     check_cohort(lake)
     settings = config.model_dump(mode="json")
-    job = prepare_stage_job(lake, "training", config=settings)
+    job = prepare_stage_job(lake, "training", config=settings, deciding=config.deciding())
     run = track_job(job, tracker, launch, parameters=settings, tags=tags)
     result = job.result()
     write_json(lake.root / "training" / "checkpoint.json", {"job": job.folder.name, **result})

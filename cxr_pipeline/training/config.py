@@ -9,6 +9,8 @@ from pydantic_core import PydanticCustomError
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.training.run.program import read_model
 
+_IDLE: dict[str, Any] = {"decides": False}  # of a field on which the weights do not depend: see TrainConfig.deciding
+
 
 class TrainConfig(BaseModel):
     """One training run. Flat, so that it is also a Dagster launchpad form and an MLflow parameter list."""
@@ -113,9 +115,14 @@ class TrainConfig(BaseModel):
         default="source_macro_auroc",
         description="What chooses the best epoch: validation macro AUROC, mean over the sources; over all images; loss",
     )
-    report_steps: int = Field(default=50, ge=1, description="Steps between two lines of progress")
+    report_steps: int = Field(
+        default=50, ge=1, description="Steps between two lines of progress", json_schema_extra=_IDLE
+    )
     snapshot_minutes: float = Field(
-        default=10, ge=0, description="Time between two snapshots to go on from, besides that of each epoch"
+        default=10,
+        ge=0,
+        description="Time between two snapshots to go on from, besides that of each epoch",
+        json_schema_extra=_IDLE,
     )
 
     precision: Literal["auto", "bf16", "fp16", "fp32"] = Field(
@@ -129,13 +136,20 @@ class TrainConfig(BaseModel):
     gradient_checkpointing: bool = Field(
         default=False, description="Compute activations twice instead of holding them: less memory, a third slower"
     )
-    threads: int = Field(default=0, ge=0, le=1024, description="CPU threads of the network; 0 is torch's own choice")
+    threads: int = Field(
+        default=0,
+        ge=0,
+        le=1024,
+        description="CPU threads of the network; 0 is torch's own choice",
+        json_schema_extra=_IDLE,
+    )
     loader: Literal["auto", "threads", "processes"] = Field(
         default="auto",
         description="What reads and augments the next batches. auto: processes for a GPU, whose steps threads would "
         "hold up; threads for a CPU",
+        json_schema_extra=_IDLE,
     )
-    loader_workers: int = Field(default=2, ge=1, le=64, description="How many of them")
+    loader_workers: int = Field(default=2, ge=1, le=64, description="How many of them", json_schema_extra=_IDLE)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -203,6 +217,15 @@ class TrainConfig(BaseModel):
         if not any(self.class_weights.get(name, 1) for name in PATHOLOGIES):
             raise ValueError("class_weights is 0 for every class: nothing would be learnt")
         return self
+
+    def deciding(self) -> dict[str, Any]:
+        """What decides the weights, as JSON: it names the job, and a run that goes on has to share it.
+
+        The other fields say how quickly and how often told a run gets there. Pixels depend on no worker; `threads` does
+        change the order in which a CPU adds up, hence the last bits.
+        """
+        idle = {name for name, field in type(self).model_fields.items() if field.json_schema_extra == _IDLE}
+        return self.model_dump(mode="json", exclude=idle)
 
     @classmethod
     def read(cls, path: Path) -> "TrainConfig":

@@ -19,13 +19,17 @@ _BOUNDS = {
 
 @dataclass(frozen=True)
 class Field:
-    """One field: `kind` is its type, or its choices; `limits` is empty where there are none."""
+    """One field: `kind` is its type, or its choices; `limits` is empty where there are none.
+
+    `decides` says whether the weights depend on it, and with them the job.
+    """
 
     name: str
     kind: str
     limits: str
     default: str
     meaning: str
+    decides: bool
 
     @property
     def expected(self) -> str:
@@ -49,7 +53,8 @@ def in_words(value: Any) -> str:
 
 def _field(name: str, schema: Mapping[str, Any]) -> Field:
     limited = next((one for one in schema.get("anyOf", []) if one["type"] != "null"), schema)
-    return Field(name, _kind(schema), _limits(limited), in_words(schema["default"]), schema["description"])
+    default, decides = in_words(schema["default"]), bool(schema.get("decides", True))
+    return Field(name, _kind(schema), _limits(limited), default, schema["description"], decides)
 
 
 def _kind(schema: Mapping[str, Any]) -> str:

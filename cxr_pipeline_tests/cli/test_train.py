@@ -33,6 +33,7 @@ def test_help_says_what_each_preset_is_for_and_what_it_sets(name: str, help_line
 def test_help_explains_each_field(name: str, help_lines: list[str]):
     at = next(n for n, line in enumerate(help_lines) if re.match(rf"  {name} ", line))
     assert "; default " in help_lines[at]
+    assert help_lines[at].endswith("; starts no other job") == (name not in TrainConfig().deciding())
     assert help_lines[at + 1].strip() == TrainConfig.model_fields[name].description
 
 

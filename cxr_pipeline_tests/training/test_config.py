@@ -75,3 +75,16 @@ def test_cannot_be_changed():
 
 def test_every_field_is_described():
     assert [name for name, field in TrainConfig.model_fields.items() if not field.description] == []
+
+
+IDLE = {"report_steps": 7, "snapshot_minutes": 3.0, "threads": 3, "loader": "processes", "loader_workers": 5}
+
+
+@pytest.mark.parametrize("field", IDLE)
+def test_how_a_run_is_fed_and_told_of_does_not_decide_it(field):
+    assert TrainConfig(**{field: IDLE[field]}).deciding() == TrainConfig().deciding()
+
+
+def test_every_other_field_decides():
+    assert set(TrainConfig.model_fields) - set(TrainConfig().deciding()) == set(IDLE)
+    assert TrainConfig(accumulate=2).deciding() != TrainConfig().deciding()  # batch norm sees the parts

@@ -40,7 +40,7 @@ def save_snapshot(job: Path, learner: Learner, progress: Progress, inputs: JobIn
     write_atomically(job / name, lambda temporary: temporary.write_bytes(data))
     state = {
         "state": name,
-        "config": learner.config.model_dump(mode="json"),
+        "config": learner.config.deciding(),
         "cohort_digest": inputs.cohort_digest,
         "events_bytes": events.stat().st_size if events.exists() else 0,
         "steps_done": learner.steps_done,
@@ -61,7 +61,7 @@ def load_snapshot(job: Path, learner: Learner, inputs: JobInputs) -> Progress:
     if not (job / RESUME).is_file():
         return Progress()
     state = json.loads((job / RESUME).read_text())
-    asked = (learner.config.model_dump(mode="json"), inputs.cohort_digest)
+    asked = (learner.config.deciding(), inputs.cohort_digest)
     if (state["config"], state["cohort_digest"]) != asked:
         raise TrainingError(f"{job / RESUME} is of a run with another config or cohort: delete it to begin anew.")
     try:

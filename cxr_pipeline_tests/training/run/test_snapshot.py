@@ -152,6 +152,22 @@ def test_a_disk_that_fills_up_leaves_the_last_snapshot(inputs, tmp_path, capsys)
     assert {path: path.read_bytes() for path in job.glob("*resume*")} == kept
 
 
+def test_a_killed_run_goes_on_with_another_loader_and_ends_with_the_same_bits(undisturbed, inputs, tmp_path):
+    job = write_job(tmp_path / "job", inputs)
+    process = start(job)
+    wait_for_steps(job, process, 7)
+    process.kill()
+    finish(process)
+    assert 7 <= steps_done(job) < 24
+    changed = CONFIG.model_copy(
+        update={"loader": "processes", "loader_workers": 1, "report_steps": 5, "snapshot_minutes": 10.0}
+    )
+    (job / "config.json").write_text(changed.model_dump_json())
+    assert finish(start(job)) == (0, "")
+    assert (outcome(job)[0], outcome(job)[2]) == (undisturbed[0], undisturbed[2])
+    assert not [e for e in outcome(job)[1] if e["event"] == "step" and e["epoch"] == 4 and e["step"] != 5]
+
+
 def stopped(inputs, tmp_path):
     """The folder of a run that ended after its first epoch's snapshot."""
 
