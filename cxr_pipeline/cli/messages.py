@@ -14,5 +14,10 @@ def print_warning(text: str) -> None:
     _print("warning:", "yellow", text)
 
 
+def print_note(text: str) -> None:
+    """`note: <text>`: it goes another way than one might think."""
+    _print("note:", "cyan", text)
+
+
 def _print(label: str, colour: str, text: str) -> None:
     Console(stderr=True).print(Text.assemble((label, colour), " ", text), highlight=False, soft_wrap=True)

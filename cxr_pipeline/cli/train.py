@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperCommand
 
 from cxr_pipeline.cli import show, steps
+from cxr_pipeline.cli.messages import print_note
 from cxr_pipeline.cli.overrides import parse_overrides
 from cxr_pipeline.launch.job import Job
 from cxr_pipeline.launch.local import run_job
@@ -69,6 +70,8 @@ def train_here(settings: Settings, config: "TrainConfig") -> Checkpoint:
                 on_event(event)
                 if event["event"] == "epoch":
                     advance(event["epoch"], event["epochs"])
+                elif event["event"] in ("continued", "begun_anew"):
+                    print_note(event["note"])
 
             return run_job(job, on_event=follow)
 

@@ -56,6 +56,7 @@ def checkpoint_asset(recipe: TrainConfig) -> dg.AssetsDefinition:
                 "best_epoch": trained.summary["best_epoch"],
                 "checkpoint": dg.MetadataValue.path(trained.folder),
                 "warnings": " ".join(trained.summary.get("warnings", [])) or "none",
+                "continued_from": trained.continued_from or "no other job",
                 "mlflow_run": dg.MetadataValue.url(run.url),
             },
             data_version=dg.DataVersion(trained.summary["weights_sha256"]),

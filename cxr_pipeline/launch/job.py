@@ -46,18 +46,21 @@ def prepare_job(
     digests: Mapping[str, str],
     deciding: Mapping[str, Any] | None = None,
 ) -> Job:
-    """The job folder in `jobs` for this work, with `config.json` and `inputs.json` written.
+    """The job folder in `jobs` for this work, with `config.json`, `inputs.json` and `identity.json` written.
 
     Its name is the digest of the program, of the `deciding` part of the config (all of it, where none is named) and of
     the content `digests` of the inputs (not of their paths), so that work which was done before is found again, also
-    after the lake has moved. A job that is done keeps the config that it was done with.
+    after the lake has moved; `identity.json` holds what was digested. A job that is done keeps the config that it was
+    done with.
     """
     named_by = config if deciding is None else deciding
-    identity = json.dumps({"program": program, "config": named_by, "digests": digests}, sort_keys=True)
-    job = Job(jobs / hashlib.sha256(identity.encode()).hexdigest()[:16], program)
+    identity = {"program": program, "config": dict(named_by), "digests": dict(digests)}
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    job = Job(jobs / digest[:16], program)
     if not job.is_done:
         write_json(job.folder / "config.json", dict(config))
     write_json(job.folder / "inputs.json", dict(inputs))
+    write_json(job.folder / "identity.json", identity)
     return job
 
 

@@ -29,7 +29,7 @@ def run_job(
     A job that is done is not run again. Raises JobError with the tail of the program's output when it fails. When
     the caller is interrupted the program is terminated, so that no orphan goes on training.
     """
-    with _exclusively(job):
+    with exclusively(job):
         if not job.is_done:
             _run(job, {**os.environ, **(environment or {})}, on_event or _ignore)
         return job.result()
@@ -72,7 +72,7 @@ def _terminate(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def _exclusively(job: Job) -> Iterator[None]:
+def exclusively(job: Job) -> Iterator[None]:
     """Holds the folder's lock: two runs over one folder would write into each other's files."""
     with (job.folder / ".lock").open("w") as lock:
         try:

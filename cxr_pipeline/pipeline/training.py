@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cxr_pipeline.errors import CheckpointError, OriginError
+from cxr_pipeline.launch.continuation import go_on_from_relative
 from cxr_pipeline.launch.job import Job
 from cxr_pipeline.pipeline.jobs import Launch, prepare_stage_job, track_job
 from cxr_pipeline.pipeline.origins import check_cohort
@@ -30,6 +31,14 @@ class Checkpoint:
     def folder(self) -> Path:
         return self.job.folder / "checkpoint"
 
+    @property
+    def continued_from(self) -> str | None:
+        """The job whose state this one went on from, with more epochs."""
+        from cxr_pipeline.training.run.predecessor import predecessor_of
+
+        found = predecessor_of(self.job.folder)
+        return found.job if found and not found.begun_anew_because else None
+
     def config(self) -> dict[str, Any]:
         return json.loads((self.folder / "config.json").read_text())
 
@@ -40,13 +49,15 @@ def train_checkpoint(
     """`training/checkpoint`: fits the network in a job folder and follows it in MLflow.
 
     A job with the same config, cohort, pixels and program is found again and not repeated; where fields of the config
-    differ that do not decide the weights, an unfinished one goes on with the new values. Raises JobError when the
-    program fails; the MLflow run is then marked failed. Raises OriginError when the cohort is older than what it was
+    differ that do not decide the weights, an unfinished one goes on with the new values. A job of more epochs than an
+    earlier one goes on from its state, where that is exact. Raises JobError when the program fails; the MLflow run is
+    then marked failed. Raises OriginError when the cohort is older than what it was
     made from.
     """
     check_cohort(lake)
     settings = config.model_dump(mode="json")
     job = prepare_stage_job(lake, "training", config=settings, deciding=config.deciding())
+    go_on_from_relative(job, config)
     run = track_job(job, tracker, launch, parameters=settings, tags=tags)
     result = job.result()
     write_json(lake.root / "training" / "checkpoint.json", {"job": job.folder.name, **result})

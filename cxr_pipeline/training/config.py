@@ -10,6 +10,7 @@ from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.training.run.program import read_model
 
 _IDLE: dict[str, Any] = {"decides": False}  # of a field on which the weights do not depend: see TrainConfig.deciding
+ENDING_FIELDS = ("epochs", "early_stop_patience")  # with a plateau they say when a run ends and nothing else
 
 
 class TrainConfig(BaseModel):

@@ -34,6 +34,7 @@ from cxr_pipeline.training.run.outcome import (
     step_event,
 )
 from cxr_pipeline.training.run.parts import Part, open_part
+from cxr_pipeline.training.run.predecessor import tell_predecessor
 from cxr_pipeline.training.run.program import Event, JobInputs, Report
 from cxr_pipeline.training.run.snapshot import Progress, clear_snapshot, load_snapshot, save_snapshot
 from cxr_pipeline.training.run.stopping import listen_for_stop
@@ -85,12 +86,13 @@ class Run:
             self.report(start_event(learner, cohort, resumed=0))
             for text in run_warnings(learner):
                 self.report({"event": "warning", "text": text})
+        tell_predecessor(self.job, learner, self.report, epochs_done=len(history), stalled=self._stalled(history))
         while len(history) < config.epochs and not self._has_stalled(history):
             history.append(self._epoch(history))
         best = self._best(history)
         done = {"event": "done", "epochs": len(history), "best_epoch": best.number}
         self.report({**done, "val_macro_auroc": best.val_macro_auroc})
-        if learner.world.is_first:
+        if learner.world.is_first and config.schedule == "cosine":  # else more epochs can go on from it
             clear_snapshot(self.job)
         learner.world.wait()
         return result_of(read_config(self.job / CHECKPOINT), history, cohort, run_warnings(learner))
@@ -188,8 +190,11 @@ class Run:
         return max(history, key=lambda epoch: epoch.score(self.learner.config.best_by))
 
     def _has_stalled(self, history: list[Epoch]) -> bool:
-        patience = self.learner.config.early_stop_patience
-        return bool(history) and len(history) - self._best(history).number >= patience
+        return self._stalled(history) >= self.learner.config.early_stop_patience
+
+    def _stalled(self, history: list[Epoch]) -> int:
+        """Epochs since the best one."""
+        return len(history) - self._best(history).number if history else 0
 
 
 def _seed_torch(config: TrainConfig, world: World) -> None:
