@@ -56,6 +56,7 @@ def checkpoint_asset(recipe: TrainConfig) -> dg.AssetsDefinition:
                 "best_epoch": trained.summary["best_epoch"],
                 "checkpoint": dg.MetadataValue.path(trained.folder),
                 "warnings": " ".join(trained.summary.get("warnings", [])) or "none",
+                "starting_weights": trained.starting_weights or "of no file",
                 "continued_from": trained.continued_from or "no other job",
                 "mlflow_run": dg.MetadataValue.url(run.url),
             },

@@ -12,6 +12,7 @@ from cxr_pipeline.launch.job import EventTail, Job, prepare_job
 from cxr_pipeline.pipeline.origins import digests_of
 from cxr_pipeline.storage.files import file_digest, write_json
 from cxr_pipeline.storage.lake import Lake, read_table
+from cxr_pipeline.storage.origins import digest_or_absent
 from cxr_pipeline.tables.split import CohortTable
 from cxr_pipeline.tracking import TrackedRun, Tracker
 
@@ -20,10 +21,17 @@ Launch = Callable[[Job, OnEvent], dict[str, Any]]  # runs a job somewhere and re
 
 
 def prepare_stage_job(
-    lake: Lake, stage: str, *, config: Mapping[str, Any], deciding: Mapping[str, Any] | None = None, **inputs: Path
+    lake: Lake,
+    stage: str,
+    *,
+    config: Mapping[str, Any],
+    deciding: Mapping[str, Any] | None = None,
+    files: Mapping[str, Path] | None = None,
+    **inputs: Path,
 ) -> Job:
     """The job of one stage's program over the current cohort and stores; `inputs` are further folders
-    that it reads, each described by a `config.json`. What of the config is `deciding` names it: see `prepare_job`."""
+    that it reads, each described by a `config.json`. The `deciding` part of the config names it, and so do the bytes of
+    the `files` that the config refers to: see `prepare_job`."""
     cohort = lake.table("split", "cohort")
     read_table(cohort, CohortTable)
     program = f"cxr_pipeline.{stage}"
@@ -31,6 +39,7 @@ def prepare_stage_job(
     digests = {"cohort": file_digest(cohort), **code}
     digests |= digests_of(lake, (f"images/{name}" for name in DATASETS))
     digests |= {name: file_digest(folder / "config.json") for name, folder in inputs.items()}
+    digests |= {name: digest_or_absent(path) for name, path in (files or {}).items()}
     paths = {"cohort": cohort, "images": lake.root / "images", **inputs}
     # Not among the digests: a corrected licence text trains nothing anew.
     licences = {name: dataset.licence for name, dataset in DATASETS.items()}

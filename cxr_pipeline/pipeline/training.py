@@ -39,6 +39,15 @@ class Checkpoint:
         found = predecessor_of(self.job.folder)
         return found.job if found and not found.begun_anew_because else None
 
+    @property
+    def starting_weights(self) -> str | None:
+        """Of the file that the weights started from, if any: how many tensors were loaded, skipped and missing."""
+        note = self.job.folder / "weights.json"
+        if not note.is_file():
+            return None
+        found = json.loads(note.read_text())
+        return f"{found['loaded']} loaded, {len(found['skipped'])} skipped, {len(found['missing'])} missing"
+
     def config(self) -> dict[str, Any]:
         return json.loads((self.folder / "config.json").read_text())
 
@@ -56,7 +65,9 @@ def train_checkpoint(
     """
     check_cohort(lake)
     settings = config.model_dump(mode="json")
-    job = prepare_stage_job(lake, "training", config=settings, deciding=config.deciding())
+    weights = config.weights_file()
+    files = {"weights": weights} if weights else {}
+    job = prepare_stage_job(lake, "training", config=settings, deciding=config.deciding(), files=files)
     go_on_from_relative(job, config)
     run = track_job(job, tracker, launch, parameters=settings, tags=tags)
     result = job.result()

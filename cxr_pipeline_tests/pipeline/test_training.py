@@ -1,26 +1,33 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from cxr_pipeline.errors import CheckpointError
 from cxr_pipeline.launch.job import Job
-from cxr_pipeline.pipeline.training import current_checkpoint, train_checkpoint
+from cxr_pipeline.pipeline.training import Checkpoint, current_checkpoint, train_checkpoint
 from cxr_pipeline.storage.lake import Lake
 from cxr_pipeline.training.config import TrainConfig
+from cxr_pipeline.training.network.backbone import build_network
 from cxr_pipeline_tests.pipeline.lakes import launch, prepare, split, tracker, write_nih
 from cxr_pipeline_tests.training.tiny import TINY
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    lake = Lake(tmp_path / "lake")
-    prepare(lake, write_nih(tmp_path / "nih", patients=24))
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    folder = tmp_path_factory.mktemp("home")
+    lake = Lake(folder / "lake")
+    prepare(lake, write_nih(folder / "nih", patients=24))
     split(lake)
     return lake
 
 
+def checkpoint(lake: Lake, config: TrainConfig) -> Checkpoint:
+    return train_checkpoint(lake, config, launch=launch, tracker=tracker(lake), tags={})[0]
+
+
 def train(lake: Lake, config: TrainConfig) -> Job:
-    return train_checkpoint(lake, config, launch=launch, tracker=tracker(lake), tags={})[0].job
+    return checkpoint(lake, config).job
 
 
 def test_evaluation_without_a_checkpoint_says_what_to_run(tmp_path: Path):
@@ -35,3 +42,14 @@ def test_another_loader_finds_the_job_that_was_done_and_another_seed_does_not(la
     assert train(lake, changed) == done
     assert TrainConfig.read(done.folder / "config.json") == one
     assert train(lake, one.model_copy(update={"seed": 1})) != done
+
+
+def test_other_weights_under_the_same_name_start_another_job(lake: Lake, tmp_path: Path):
+    weights, file = build_network(TINY).state_dict(), tmp_path / "weights.pt"
+    config = TINY.model_copy(update={"epochs": 1, "pretrained": str(file)})
+    torch.save(weights, file)
+    first = checkpoint(lake, config)
+    assert first.starting_weights == f"{len(weights) - 2} loaded, 2 skipped, 0 missing"
+    assert train(lake, config) == first.job
+    torch.save({name: one + 1 for name, one in weights.items()}, file)
+    assert train(lake, config) != first.job

@@ -15,11 +15,15 @@ def inherited_licences(stated: Mapping[str, str], train: Cohort, network: nn.Mod
     """`<name>: <licence>` of every source with a training image of a person, and of the starting weights, sorted.
 
     `stated` is dataset -> licence; a source that it leaves out is listed as NOT_STATED, never in silence. Rendered
-    phantoms owe nothing. The licence of the weights is that of timm's own entry for the backbone.
+    phantoms owe nothing. The licence of the hub's weights is that of timm's own entry for the backbone; that of a file
+    is not known.
     """
     sources = sorted(set(train.datasets[~train.is_phantom]))
     owed = [f"{source}: {stated.get(source, NOT_STATED)}" for source in sources]
-    if config.pretrained:
+    file = config.weights_file()
+    if file:
+        owed.append(f"{file.name}: {NOT_STATED}")
+    elif config.pretrained:
         entry: Any = network.pretrained_cfg
         owed.append(f"{config.backbone}: {entry.get('license') or NOT_STATED}")
     return owed

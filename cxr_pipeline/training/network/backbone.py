@@ -1,24 +1,26 @@
 """The network: a timm backbone for one grey channel, its starting weights, and its input. Fitting is in `loop`."""
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import timm
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import nn
 from torch.nn.functional import interpolate
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from cxr_pipeline.errors import CheckpointError, TrainingError
 from cxr_pipeline.pathologies import PATHOLOGIES
-from cxr_pipeline.training.config import TrainConfig
+from cxr_pipeline.training.config import LOCAL_DIR, WEIGHT_SUFFIXES, TrainConfig
 from cxr_pipeline.training.network.head import make_exact
 from cxr_pipeline.training.network.input_size import check_input_size, size_arguments, wrong_size
+from cxr_pipeline.training.network.weights import XRAYVISION_GREY, StartingWeights, load_weights
 
-LOCAL_DIR = "local-dir:"
+_STARTED_FROM = "starting_weights"  # in timm's own description of the network, which goes with every copy of it
 HEAD_DEVIATION = 0.01  # of the head's first weights; Lin et al. 2017, section 4.1, as is the bias
 
 
@@ -33,12 +35,12 @@ def build_network(
     """
     if not timm.is_model(config.backbone):
         raise TrainingError(f"timm {timm.__version__} has no backbone {config.backbone!r}: see timm.list_models().")
-    source = config.pretrained if pretrained else ""
-    file = None if source in ("", "hub") else _weights_file(source)
-    overlay = {"file": str(file), "custom_load": False} if file else None
-    network = _create(config, n_labels, source, overlay)
+    file = config.weights_file() if pretrained else None
     if file:
-        _check_file_fits(network, file)
+        _check_is_there(config, file)
+    network = _create(config, n_labels, from_hub=pretrained and config.pretrained == "hub")
+    if file:
+        _load(network, file, config)
     if pretrained:  # a checkpoint has been trained at its size
         check_input_size(network, config.backbone, config.image_size)
     if bias is not None:
@@ -117,49 +119,60 @@ def prepare(pixels: torch.Tensor, *, image_size: int, mean: float, std: float) -
     return grey.sub_(mean).div_(std)
 
 
-def _weights_file(source: str) -> Path:
-    file = Path(source)
-    if source.startswith(LOCAL_DIR):
-        file = Path(source.removeprefix(LOCAL_DIR)) / "model.safetensors"
-    if file.suffix != ".safetensors" or not file.is_file():
+def starting_weights(network: nn.Module) -> StartingWeights | None:
+    """What was loaded from a file when `network` was built; None where no file was named."""
+    timm_network: Any = network
+    found: StartingWeights | None = timm_network.pretrained_cfg.get(_STARTED_FROM)
+    return found
+
+
+def _check_is_there(config: TrainConfig, file: Path) -> None:
+    if file.suffix not in WEIGHT_SUFFIXES or not file.is_file():
         raise CheckpointError(
-            f"pretrained is {source!r}, and {file} is not a .safetensors file that is there: expected nothing, `hub`, "
-            f"a .safetensors file or `{LOCAL_DIR}<folder>` with a model.safetensors."
+            f"pretrained is {config.pretrained!r}, and {file} is not a file of weights that is there: expected "
+            f"nothing, `hub`, a .safetensors file or `{LOCAL_DIR}<folder>` with a model.safetensors or "
+            "pytorch_model.bin, or a state dict in a .pt, .pth or .bin file."
         )
-    return file
 
 
-def _create(config: TrainConfig, n_labels: int, source: str, overlay: dict[str, Any] | None) -> nn.Module:
-    """A file overlays the backbone's own entry: timm then drops the old head and sums the RGB weights for the grey
-    channel, which its `checkpoint_path` does not."""
+def _load(network: Any, file: Path, config: TrainConfig) -> None:
+    """Fills the network from `file`, and notes that with the network, with the grey values that it was trained on."""
+    try:
+        loaded = load_weights(network, file, _head(network))
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"No starting weights for {config.backbone} from {config.pretrained!r}: {error}"
+        ) from error
+    grey = XRAYVISION_GREY if loaded.is_xrayvision else _grey_beside(file)
+    network.pretrained_cfg = {**network.pretrained_cfg, **grey, _STARTED_FROM: loaded}
+
+
+def _grey_beside(file: Path) -> dict[str, tuple[float, ...]]:
+    """Mean and deviation that a checkpoint of ours states beside its weights; nothing beside other files."""
+    try:
+        stated = json.loads((file.parent / "config.json").read_text())
+        is_ours = file.name == "model.safetensors" and "weights_sha256" in stated
+        return {name: (float(stated[name]),) * 3 for name in ("mean", "std")} if is_ours else {}
+    except (OSError, ValueError):
+        return {}
+
+
+def _create(config: TrainConfig, n_labels: int, *, from_hub: bool) -> nn.Module:
     backbone = config.backbone
     shape: dict[str, Any] = {"in_chans": 1, "num_classes": n_labels, **size_arguments(backbone, config.image_size)}
     if config.drop_path:
         shape["drop_path_rate"] = config.drop_path
     try:
-        return timm.create_model(backbone, pretrained=bool(source), pretrained_cfg_overlay=overlay, **shape)
+        return timm.create_model(backbone, pretrained=from_hub, **shape)
     except (TypeError, AssertionError) as error:
         if "drop_path_rate" in str(error):
             raise TrainingError(f"{backbone} does not take drop_path ({error}): set it to 0.") from error
         raise wrong_size(backbone, config.image_size, f"{type(error).__name__}: {error}") from error
     except (OSError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(
-            f"No starting weights for {backbone} from {source!r}: {error} Where the hub cannot be reached set "
-            f"`pretrained` to a .safetensors file of this backbone, to `{LOCAL_DIR}<folder>`, or to nothing."
+            f"No starting weights for {backbone} from the hub: {error} Where the hub cannot be reached set "
+            f"`pretrained` to a file of weights of this backbone, to `{LOCAL_DIR}<folder>`, or to nothing."
         ) from error
-
-
-def _check_file_fits(network: nn.Module, file: Path) -> None:
-    """timm leaves random what the file lacks and only logs it (1.0.31): a wrong file would train from scratch."""
-    with safe_open(file, framework="pt") as tensors:
-        stored = set(tensors.keys())
-    of_head = {id(parameter) for parameter in _head(network).parameters()}
-    missing = [name for name, own in network.named_parameters() if name not in stored and id(own) not in of_head]
-    if missing:
-        raise CheckpointError(
-            f"{file} lacks {len(missing)} tensors of the backbone, {missing[0]} for one: it holds the weights of "
-            "another backbone. Name the backbone it belongs to, or another file."
-        )
 
 
 def _head(network: nn.Module) -> nn.Linear:

@@ -17,7 +17,7 @@ from cxr_pipeline.training.checkpoint.temperature import calibrate, fit_temperat
 from cxr_pipeline.training.checkpoint.thresholds import choose_thresholds, macro_auroc
 from cxr_pipeline.training.config import TrainConfig
 from cxr_pipeline.training.data.batches import Cohort, read_cohort
-from cxr_pipeline.training.network.backbone import build_network, merge_heads, prevalence_bias
+from cxr_pipeline.training.network.backbone import build_network, merge_heads, prevalence_bias, starting_weights
 from cxr_pipeline.training.network.device import choose_device
 from cxr_pipeline.training.run.learner import Learner, Step, check_finite
 from cxr_pipeline.training.run.outcome import (
@@ -56,6 +56,8 @@ def fit(config: TrainConfig, inputs: JobInputs, job: Path, report: Report) -> Re
         with open_part(cohort, "train", inputs, config) as train, open_part(cohort, "val", inputs, config) as val:
             bias = prevalence_bias(train.targets, train.weights > 0)
             network = build_network(config, n_labels=len(PATHOLOGIES) * train.n_heads, bias=bias)
+            if (started := starting_weights(network)) and world.is_first:
+                started.write(job)
             learner = Learner(config, network, device, world, train.knows)
             run = Run(job, inputs, learner, train, val, report if world.is_first else _ignore, stop)
             return run.to_its_end(cohort)

@@ -11,7 +11,7 @@ from cxr_pipeline.training.checkpoint.files import CheckpointConfig
 from cxr_pipeline.training.checkpoint.licences import inherited_licences
 from cxr_pipeline.training.checkpoint.thresholds import macro_auroc
 from cxr_pipeline.training.data.batches import Cohort
-from cxr_pipeline.training.network.backbone import count_batch_norms
+from cxr_pipeline.training.network.backbone import count_batch_norms, starting_weights
 from cxr_pipeline.training.run.learner import Learner, Step
 from cxr_pipeline.training.run.program import Event, JobInputs
 
@@ -75,6 +75,7 @@ def start_event(learner: Learner, cohort: Cohort, *, resumed: int) -> Event:
         "processes": learner.world.size,
         "resumed_at_step": resumed,
         **{f"{split}_images": count for split, count in image_counts(cohort).items()},
+        **(started.counts() if (started := starting_weights(learner.network)) else {}),
         "without_positives": without_positives(cohort),
         "cells": {split: _cells(cohort.select(split).labels) for split in SPLITS},
         **_head_classes(learner, cohort),

@@ -37,3 +37,9 @@ def test_starting_weights_bring_their_own_terms(people, network):
     pretrained = TINY.model_copy(update={"pretrained": "hub"})
     assert inherited_licences(STATED, nothing, network, pretrained) == ["test_convnext: apache-2.0"]
     assert inherited_licences(STATED, nothing, network, TINY) == []
+
+
+def test_the_terms_of_a_file_of_weights_are_not_assumed(people, network):
+    nothing = people.take(np.array([], dtype=int))
+    pretrained = TINY.model_copy(update={"pretrained": "/data/rad.pth"})
+    assert inherited_licences(STATED, nothing, network, pretrained) == ["rad.pth: not stated"]

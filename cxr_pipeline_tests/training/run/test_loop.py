@@ -307,3 +307,15 @@ def test_pace_counts_all_steps_since_it_was_told_though_each_was_saved(inputs, t
     assert [event["step"] for event in told] == [3, 6]
     seconds = [3 * 8 / event["images_per_second"] for event in told]
     assert all(3 <= value <= 10 for value in seconds)  # two or three looks at the clock a step
+
+
+def test_what_became_of_a_file_of_weights_is_told_and_kept(inputs, tmp_path):
+    weights = build_network(TINY).state_dict()
+    gone = weights.pop("stem.1.bias")
+    torch.save({"model": weights, "more": {"mask": gone}}, tmp_path / "weights.pth")
+    events, _ = run(inputs, tmp_path, epochs=1, pretrained=str(tmp_path / "weights.pth"))
+    told = {name: value for name, value in events[0].items() if name.startswith("weights_")}
+    counts = {"weights_loaded": len(weights) - 2, "weights_skipped": 2, "weights_missing": 1}
+    assert told == {"weights_from": "model", **counts}
+    kept = json.loads((tmp_path / "weights.json").read_text())
+    assert (kept["missing"], kept["skipped"]) == (["stem.1.bias"], ["head.fc.bias", "head.fc.weight"])
