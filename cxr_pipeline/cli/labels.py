@@ -2,12 +2,11 @@
 
 from pathlib import Path
 from textwrap import wrap
-from typing import Annotated, Any, get_args
+from typing import Annotated, get_args
 
 import polars as pl
 import typer
 from pydantic import ValidationError
-from typer.core import TyperCommand
 
 from cxr_pipeline.cli import show, steps
 from cxr_pipeline.cli.arguments import Root, Source
@@ -22,12 +21,9 @@ _HEADING = "Fields of --set, the label policy. What training makes of uncertain 
 _INDENT, _WIDTH = " " * 6, 100
 
 
-class ExplainsPolicy(TyperCommand):
-    """Its help ends with every field of the policy."""
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        super().format_help(ctx, formatter)
-        formatter.write("\n".join([_HEADING, *policy_lines()]) + "\n")
+def explain() -> list[str]:
+    """Every field of the policy."""
+    return [_HEADING, *policy_lines()]
 
 
 def labels(

@@ -7,6 +7,7 @@ import typer
 
 from cxr_pipeline.cli import export, images, labels, predict, reports, show, split, steps, train
 from cxr_pipeline.cli.arguments import Root, Source
+from cxr_pipeline.cli.explained import explained_by
 from cxr_pipeline.cli.messages import print_error
 from cxr_pipeline.errors import CxrError
 from cxr_pipeline.settings import Settings
@@ -101,10 +102,10 @@ def source_unpack(name: Source, root: Root = None) -> None:
     show.unpacked(steps.unpack(Settings(), name, root=root))
 
 
-app.command("labels", cls=labels.ExplainsPolicy)(labels.labels)
+app.command("labels", cls=explained_by(labels.explain))(labels.labels)
 
 
-app.command("train", cls=train.ExplainsFields)(train.train)
+app.command("train", cls=explained_by(train.explain))(train.train)
 
 
 @app.command()

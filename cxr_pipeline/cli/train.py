@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 from cxr_pipeline.cli import show, steps
-from cxr_pipeline.cli.messages import print_note
+from cxr_pipeline.cli.messages import print_note, print_warning
 from cxr_pipeline.cli.overrides import parse_overrides
 from cxr_pipeline.launch.job import Job
 from cxr_pipeline.launch.local import run_job
@@ -20,17 +19,14 @@ if TYPE_CHECKING:
     from cxr_pipeline.training.config import TrainConfig
 
 _HEADING = (
-    "Fields, for --set and --config. With --set a list is A,B, weights are Mass=2,Hernia=1.5, and nothing is null.",
+    "Fields, for --set and --config. With --set a list is A,B, weights are Mass=2,Hernia=1.5, and nothing is null."
 )
 _INDENT = " " * 6  # of a line that explains the one above it
 
 
-class ExplainsFields(TyperCommand):
-    """Its help ends with the presets and with every field."""
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        super().format_help(ctx, formatter)
-        formatter.write("\n".join(["Presets", *preset_lines(), "", *_HEADING, *field_lines()]) + "\n")
+def explain() -> list[str]:
+    """The presets, then every field."""
+    return ["Presets", *preset_lines(), "", _HEADING, *field_lines()]
 
 
 def train(
@@ -72,6 +68,8 @@ def train_here(settings: Settings, config: "TrainConfig") -> Checkpoint:
                     advance(event["epoch"], event["epochs"])
                 elif event["event"] in ("continued", "begun_anew"):
                     print_note(event["note"])
+                elif event["event"] == "warning":
+                    print_warning(event["text"])
 
             return run_job(job, on_event=follow)
 
