@@ -1,0 +1,32 @@
+"""Reads templates.csv: templates and lists as radiology departments write them, and what each says.
+
+The items were written, and the halves drawn, before any rule that reads them; the half `test` served to choose no rule.
+"""
+
+import csv
+from pathlib import Path
+from typing import NamedTuple
+
+from cxr_pipeline.pathologies import PATHOLOGIES
+
+_FILE = Path(__file__).parent / "templates.csv"
+
+
+class Template(NamedTuple):
+    """A text, and the state of each class that it speaks of."""
+
+    part: str  # dev or test
+    text: str
+    expected: dict[str, int]
+
+
+def read_templates(part: str | None = None) -> list[Template]:
+    """The items of a part, or all."""
+    with _FILE.open(encoding="utf-8", newline="") as file:
+        items = [Template(row["part"], row["text"], _states(row["expected"])) for row in csv.DictReader(file)]
+    return [item for item in items if part in (None, item.part)]
+
+
+def _states(expected: str) -> dict[str, int]:
+    stated = dict(pair.split("=") for pair in expected.split(";") if pair)
+    return {name: int(stated[name]) for name in PATHOLOGIES if name in stated}
