@@ -20,7 +20,7 @@ from cxr_pipeline.labels.reports.states import STRENGTH, spread_states
 from cxr_pipeline.labels.reports.text import BODY, Section, split_sections
 from cxr_pipeline.pathologies import PATHOLOGIES
 
-LABELER_VERSION = "2"  # to be raised when the same lexicon comes to read the same text otherwise
+LABELER_VERSION = "3"  # to be raised when the same lexicon comes to read the same text otherwise
 
 _FEWEST_TEXTS = 25_000  # a process for fewer takes longer to start than it saves
 _FINDINGS_SECTIONS = ("findings", BODY)

@@ -13,13 +13,14 @@ from pathlib import Path
 
 from cxr_pipeline.errors import TableError
 from cxr_pipeline.labels.reports.phrases import PhraseSet, compile_phrases, expand, joint_anchors
-from cxr_pipeline.pathologies import PATHOLOGIES, POSITIVE, UNCERTAIN
+from cxr_pipeline.pathologies import NEGATIVE, PATHOLOGIES, POSITIVE, UNCERTAIN
 
 CUES = (
     "negation_before",
     "negation_after",
     "uncertain_before",
     "uncertain_after",
+    "versus",
     "alternative",
     "aside",
     "without_effect",
@@ -62,6 +63,13 @@ class Lexicon:
     normal: tuple[NormalStatement, ...]
     cues: Mapping[str, PhraseSet]  # in the order of CUES
     list_goes_on: PhraseSet  # behind a fresh start: it was none, the list of what is denied goes on
+    answers: Mapping[
+        int | None, tuple[PhraseSet, ...]
+    ]  # state (None: a blank) -> how a field is answered; may be empty
+    resumed: PhraseSet  # behind a denial: something is there after all
+    opening: PhraseSet  # at the end of a heading that denies or doubts: what is listed below is meant
+    side: PhraseSet
+    closing: frozenset[str]  # words in lower case that answer without a colon before them
     sections: Mapping[str, bool]  # heading in lower case -> whether what stands under it counts
 
 
@@ -92,15 +100,34 @@ def _compile(content: dict, digest: str) -> Lexicon:
     for name, phrase in content["terms"].items():
         terms[name] = f"({expand(phrase, terms)})"
     sections = content["sections"]
+    cues = {kind: compile_phrases(content["cues"][kind], terms) for kind in CUES}
+    answers = content.get("answers", {})
     return Lexicon(
         version=content["version"],
         digest=digest,
         vocabularies={name: _vocabulary(content["findings"][name], terms) for name in PATHOLOGIES},
         normal=tuple(_normal_statement(entry, terms) for entry in content["normal"]),
-        cues={kind: compile_phrases(content["cues"][kind], terms) for kind in CUES},
+        cues=cues,
         list_goes_on=compile_phrases(content["cues"]["list_goes_on"], terms),
+        answers=_answers(answers, cues, terms) if answers else {},
+        resumed=compile_phrases(answers.get("resumed", []), terms),
+        opening=compile_phrases(answers.get("opening", []), terms),
+        side=compile_phrases(answers.get("side", []), terms),
+        closing=frozenset(answers.get("closing", [])),
         sections={**dict.fromkeys(sections["read"], True), **dict.fromkeys(sections["skip"], False)},
     )
+
+
+def _answers(
+    entry: dict, cues: Mapping[str, PhraseSet], terms: Mapping[str, str]
+) -> dict[int | None, tuple[PhraseSet, ...]]:
+    """A doubt and what looks like a denial ("no change in") answer as they speak in a sentence."""
+    return {
+        NEGATIVE: (compile_phrases(entry["denied"], terms),),
+        POSITIVE: (compile_phrases(entry["present"], terms), cues["without_effect"]),
+        UNCERTAIN: (compile_phrases(entry["doubted"], terms), cues["uncertain_before"], cues["uncertain_after"]),
+        None: (compile_phrases(entry["blank"], terms),),
+    }
 
 
 def _vocabulary(entry: dict, terms: Mapping[str, str]) -> Vocabulary:

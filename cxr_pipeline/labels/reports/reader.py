@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from cxr_pipeline.labels.reports.lexicon import Lexicon, read_lexicon
-from cxr_pipeline.labels.reports.scope import Statement, read_sentence
+from cxr_pipeline.labels.reports.scope import Statement
+from cxr_pipeline.labels.reports.sentence import read_sentence
 from cxr_pipeline.labels.reports.text import BODY, split_sections, split_sentences
 
 

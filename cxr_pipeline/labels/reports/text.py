@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from cxr_pipeline.labels.reports.layout.lines import split_units
+
 BODY = "body"  # text under no heading
 
 _MASK = "xxxx"  # what OpenI puts for a word that might identify a person: it may stand inside any phrase
@@ -18,24 +20,21 @@ _LONGEST_SENTENCE = 100  # words; no scope reaches that far, and it bounds the w
 _TOKEN = re.compile(r"[^\W_]+|[,;:/?()]")
 _WRITTEN = re.compile(r"\S")
 _PARAGRAPH = re.compile(r"\n[ \t\r]*\n")
-_WRAPPED = 45  # characters: a shorter line was ended by its writer, a longer one may have been wrapped
-_LEADS_ON = re.compile(  # a line that ends so goes on in the next
-    r"(?i)(?:[,:/-]|\b(?:and|or|nor|no|not|of|the|a|an|in|on|at|to|for|with|without|by|from|is|are|was|be|may|versus|vs[.]?"
-    r"|as|than|that|which|left|right|small|mild|mildly|large|moderate|new|acute|evidence|upper|lower|middle|pleural"
-    r"|pulmonary|suggesting|possible|possibly|likely|this|there))$"
-)
-_GOES_ON = re.compile(
-    r"(?i)(?:and|or|nor|of|in|on|at|to|for|with|without|by|from|is|are|was|versus|vs|as|than|which|but)\b"
-)
+_FULL_CIRCLE, _EMPTY_CIRCLE = "\u25cf", "\u25cb"
+_BULLETS = "\u2022\u25aa\u25cf\u25e6\u2023\u25c6\u25b8\u25ba\u27a2"
 _SENTENCE_END = re.compile(  # each alternative begins with its own character, which is what makes the search fast
-    r"\.(?=\s|$)(?<!\b[vV][sS][.])(?<!\b[dD][rR][.])"  # not after `vs.`
+    # not after `vs.`, nor a row of dots, nor between sides
+    r"\.(?=\s|$)(?<!\b[vV][sS][.])(?<!\b[dD][rR][.])(?<!\s[.]{3})(?<!\s[.]{2})(?<![.]{4})(?!\s+(?i:left|right|[RL])\s*:)"
     r"|\.(?<=[^\W\d_]{3}[.])(?=[^\W\d_]{2})"  # `clear.No`: the blank is missing
-    r"|!(?=\s|$)|;(?=\s|$)"
-    r"|\?(?=\s|$)(?<=[\w)\]][?])"  # not before what it asks for: "? small effusion"
-    r"|\n[ \t\r]*\n"
-    r"|\n(?=[ \t]*(?:[-*+>\u2022\u25aa\u25cf\u25e6\u2023\u2013\u2014]|\(?\d{1,2}[.)])[ \t])"  # an item of a list
-    + "".join(rf"|{bullet}(?=\s)" for bullet in "\u2022\u25aa\u25cf\u25e6\u2023")
-    + "".join(rf"|{digit}(?=[.)]\s+[A-Z])(?<=\s[0-9])" for digit in "0123456789")  # `1. No effusion 2. Cardiomegaly`
+    r"|!(?=\s|$)|;(?=\s|$)(?!\s+(?i:left|right|[RL])\s*[:-])"
+    # not before what it asks for ("? small effusion"), nor before its answer ("Effusion? No."), nor before a box
+    r"|\?(?=\s|$)(?<=[\w)\]][?])"
+    r"(?![ \t]+(?:\w{1,20}(?:[ \t]{1,3}|(?=[.!;\n?]|$))){0,3}(?:[.!;\n?]|$)|[ \t]+[\[(_\u2610-\u2612])"
+    r"|\n[ \t\r]*\n|\)(?=[ \t])(?:(?<=[\s(][a-hiv]\))|(?<=[\s(][ivx]{2}\))|(?<=[\s(][ivx]{3}\)))"
+    + "".join(rf"|{bullet}(?=\s)" for bullet in _BULLETS)
+    + r"|\*(?=\s)(?<=\s\*)"
+    # `1. No effusion 2. Cardiomegaly`, `1) no effusion 2) cardiomegaly`
+    + "".join(rf"|{digit}(?:(?=[.]\s*[A-Z])|(?=-\s+[A-Za-z])|(?=\)\s+\w))(?<=[\s(][0-9])" for digit in "0123456789")
 )
 
 
@@ -82,13 +81,15 @@ def split_sections(text: str, headings: Mapping[str, bool], name: str = BODY) ->
 
 
 def split_sentences(text: str, start: int, end: int) -> Iterator[tuple[int, str]]:
-    """Offset and text of each sentence of `text[start:end]`, without the blanks around it."""
-    at = start
-    split = _split_lines if text.find("\n", start, end) >= 0 else _strip
-    for found in _SENTENCE_END.finditer(text, start, end):
-        yield from split(text, at, found.end() if found.group() == "?" else found.start())
-        at = found.end()
-    yield from split(text, at, end)
+    """Offset and text of each sentence or block of lines of `text[start:end]`, without the blanks around it."""
+    if text.find("\n", start, end) < 0:
+        yield from _split_stops(text, start, end)
+        return
+    for unit in split_units(text, start, end):
+        if unit.is_block:
+            yield unit.start, text[unit.start : unit.end]
+        else:
+            yield from _split_stops(text, unit.start, unit.end)
 
 
 def normal_forms(sentence: str) -> Iterator[NormalForm]:
@@ -108,19 +109,14 @@ def _join(words: list[tuple[str, tuple[int, int]]]) -> NormalForm:
     return NormalForm("".join(parts), tuple(starts), tuple(span for _, span in words))
 
 
-def _split_lines(text: str, start: int, end: int) -> Iterator[tuple[int, str]]:
-    """What stands between two full stops, cut where its writer ended a line: a finding a line is a list."""
-    at, line = start, start
-    while (stop := text.find("\n", line, end)) >= 0:
-        if _is_ended(text[line:stop].strip(), text[stop + 1 : end].lstrip()):
-            yield from _strip(text, at, stop)
-            at = stop + 1
-        line = stop + 1
+def _split_stops(text: str, start: int, end: int) -> Iterator[tuple[int, str]]:
+    at = start
+    for found in _SENTENCE_END.finditer(text, start, end):
+        if found.group() == _FULL_CIRCLE and text.find(_EMPTY_CIRCLE, start, end) >= 0:
+            continue  # two circles are a choice, one is a bullet
+        yield from _strip(text, at, found.end() if found.group() == "?" else found.start())
+        at = found.end()
     yield from _strip(text, at, end)
-
-
-def _is_ended(line: str, rest: str) -> bool:
-    return 0 < len(line) < _WRAPPED and not _LEADS_ON.search(line) and not _GOES_ON.match(rest)
 
 
 def _strip(text: str, start: int, end: int) -> Iterator[tuple[int, str]]:

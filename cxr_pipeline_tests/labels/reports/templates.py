@@ -1,6 +1,7 @@
 """Reads templates.csv: templates and lists as radiology departments write them, and what each says.
 
-The items were written, and the halves drawn, before any rule that reads them; the half `test` served to choose no rule.
+The first 235 items were written, and the part `test` drawn from them by chance, before any rule that reads them; it
+served to choose no rule. What was written while the rules were made belongs to `dev`.
 """
 
 import csv

@@ -56,7 +56,11 @@ def test_a_section_that_the_source_names_is_read_or_not_by_that_name():
         ("No effusion; stable heart", ["No effusion", "stable heart"]),
         ("Small\neffusion", ["Small\neffusion"]),
         ("Mass\n \nNodule", ["Mass", "Nodule"]),
-        ("Pneumothorax? None!", ["Pneumothorax?", "None"]),
+        ("Pneumothorax? None!", ["Pneumothorax? None"]),
+        ("Pneumonia? The lungs are not well seen.", ["Pneumonia?", "The lungs are not well seen"]),
+        ("(a) No mass (b) Nodule", ["(a", "No mass (b", "Nodule"]),
+        ("Effusion ... none", ["Effusion ... none"]),
+        ("Mass: right: none. Left: small.", ["Mass: right: none. Left: small"]),
         (" \n ", []),
     ],
 )

@@ -2,7 +2,6 @@
 
 import pytest
 
-from cxr_pipeline.labels.reports.fields import find_fields
 from cxr_pipeline.labels.reports.labeler import explain
 
 DENIED = [
@@ -103,7 +102,46 @@ def test_words_that_were_read_wrongly(text, expected):
     assert said(text) == expected
 
 
-def test_positions_are_those_of_the_text():
-    (field,) = find_fields("Pleural effusion: none")
-    assert "Pleural effusion: none"[field.start : field.end] == "Pleural effusion"
-    assert "Pleural effusion: none"[field.answer_start : field.answer_end] == "none"
+@pytest.mark.parametrize(
+    ("text", "mention", "cue"),
+    [
+        ("Pleural effusion: none", "effusion", "none"),
+        ("Effusion | small\nMass | absent", "Mass", "absent"),
+        ("Pneumothorax: [ ] Yes [x] No", "Pneumothorax", "No"),
+        ("Negative for:\n- effusion", "effusion", ""),
+        ("Effusion:\n- not seen", "Effusion", "not seen"),
+    ],
+)
+def test_positions_are_those_of_the_text(text, mention, cue):
+    denied = [one for one in explain(text).mentions if one.state == 0]
+    assert [(text[one.start : one.end], text[one.cue_start : one.cue_end]) for one in denied] == [(mention, cue)]
+
+
+def test_joined_heading_and_item_have_a_span_over_both():
+    text = "Heart:\n- Normal size"
+    (mention,) = explain(text).mentions
+    assert (mention.pathology, mention.state) == ("Cardiomegaly", 0)
+    assert text[mention.start : mention.end] == "Heart:\n- Normal"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Pneumonia: history of", {}),
+        ("No effusion: stable.", {"Effusion": 0}),
+        ("Pneumothorax: no pneumothorax", {"Pneumothorax": 0}),
+        ("Effusion: none on the right, small on the left", {"Effusion": 1}),
+        ("Effusion: none on the right, none on the left", {"Effusion": 0}),
+        ("[ ] No effusion", {}),
+        ("[x] No effusion", {"Effusion": 0}),
+        ("No evidence of:\n- effusion\nCardiomegaly", {"Effusion": 0, "Cardiomegaly": 1}),
+        ("Absent: effusion, mass", {"Effusion": 0, "Mass": 0}),
+        ("Possible:\n- mass", {"Mass": -1}),
+        ("Yes / No effusion", {"Effusion": 0}),
+        ("Effusion: yes / no", {}),
+        ("Effusion: [ ] None\n          [x] Right", {"Effusion": 1}),
+        ("Effusion: [x] None\n          [ ] Right", {"Effusion": 0}),
+    ],
+)
+def test_question_and_answer(text, expected):
+    assert said(text) == expected

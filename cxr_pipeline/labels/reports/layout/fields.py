@@ -1,0 +1,102 @@
+"""Fields, `Pleural effusion: none` and `Mass - no`: what is asked, and what is said of it up to the next field."""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from cxr_pipeline.labels.reports.layout.pieces import Piece, Span, Words, trim
+
+# A colon, `=` or an arrow makes a field whatever follows; the others only before an answer, and a blank only between
+# the name of a finding and an answer ("has not  cleared" is a sentence).
+_PARTING = re.compile(
+    r"(?P<strong>\s*(?::(?!\d\d)|=+>?|-+>|\u2192|\u21d2)\s*)"
+    r"|(?P<weak>\s+[-\u2013\u2014]+\s+|\.{3,}|\u2026+|\?\s+|\s*[(\[{<](?=[^\s()\[\]{}<>])|[ ]{4,})"
+    r"|(?P<blank>[ ]{2,}|\s(?=\S+$))"
+)
+_FRESH = re.compile(r"[,;|\n]|[ ]{2,}|[.]\s")
+_ENDED = re.compile(r"[,;|\n]|[ ]{4,}|[.]\s")  # two blanks may part the words of a sentence
+_LONGEST = 120  # characters of what is asked
+_MARKS = "*_,;|.)]}>/"
+_DASHES = re.compile(r"\s+[-\u2013\u2014]\s+")
+
+
+class _Head(NamedTuple):
+    """The beginning of a field."""
+
+    asked: Span
+    start: int  # of what stands before the mark: there the field before ends
+    said: int  # where what is said of it begins
+
+
+def take_fields_apart(text: str, words: Words) -> list[Piece]:
+    """The fields of a sentence in order, and what stands between them as plain pieces."""
+    pieces = list(_find_fields(text, words))
+    return pieces or [Piece(None, part) for part in _split_dashes(text)]
+
+
+def _find_fields(text: str, words: Words) -> Iterator[Piece]:
+    """A field ends where what the next one asks begins."""
+    heads = list(_find_heads(text, words))
+    ends = [head.start for head in heads[1:]] + [len(text)]
+    for head, end in zip(heads, ends, strict=False):
+        yield Piece(head.asked, trim(text, head.said, end, "/"))
+    before = trim(text, 0, heads[0].start, _MARKS) if heads else Span(0, 0)
+    if before.end > before.start:
+        yield Piece(None, before)
+
+
+def _find_heads(text: str, words: Words) -> Iterator[_Head]:
+    at, earlier = 0, None
+    for found in _PARTING.finditer(text):
+        if found.start() == 0 or (not found.group("strong") and not _is_answered(text, found, at, words)):
+            continue
+        asked = _find_asked(text, at, found.start(), words, is_first=at == 0)
+        start = asked.start
+        if earlier and _is_part(text, asked, at, words):
+            asked = earlier  # `Effusion: right: none, left: small`
+        at = found.end()
+        if 0 < asked.end - asked.start <= _LONGEST:
+            yield _Head(asked, start, found.end())
+            earlier = asked
+
+
+def _is_answered(text: str, found: re.Match[str], at: int, words: Words) -> bool:
+    """Whether an answer follows a weak mark and is the whole of what is said, and a finding is asked for."""
+    answer = words.answer(text[found.end() : found.end() + _LONGEST])
+    if answer is None:
+        return False
+    end = found.end() + answer.end
+    rest = text[end : end + _LONGEST].lstrip("*_)]}>")
+    following = _PARTING.search(text, end, end + _LONGEST)
+    is_whole = answer.is_whole or rest == "" or _ENDED.match(rest) is not None
+    is_whole = is_whole or (following is not None and words.names(text[end : following.start()]))
+    return is_whole and (not found.group("blank") or words.ends_in_name(text[at : found.start()]))
+
+
+def _is_part(text: str, asked: Span, at: int, words: Words) -> bool:
+    """Whether the words before a mark are a part of what the field before asks: a side, or all that it says."""
+    said = text[slice(*asked)]
+    return words.is_side(said) or (asked.start <= at and not words.names(said))
+
+
+def _find_asked(text: str, start: int, end: int, words: Words, *, is_first: bool) -> Span:
+    """What stands before a colon since the last field: behind its answer, or behind the last comma."""
+    if is_first:
+        last = [one.end() for one in re.finditer(r"[;|\n]", text[:end])]
+        return trim(text, last[-1] if last else 0, end, _MARKS)
+    answer = words.answer(text[start:end])
+    behind = trim(text, start + answer.end, end, _MARKS) if answer else Span(start, start)
+    if behind.end > behind.start and not _FRESH.search(text[behind.start : behind.end].lstrip(_MARKS)):
+        return behind
+    fresh = [one.end() for one in _FRESH.finditer(text, start, end)]
+    return trim(text, fresh[-1] if fresh else start, end, _MARKS)
+
+
+def _split_dashes(text: str) -> Iterator[Span]:
+    """`- No effusion - Cardiomegaly`: items on one line, where the first has a dash as well."""
+    at = 0
+    if text[:1] in {"-", "\u2013", "\u2014"}:
+        for found in _DASHES.finditer(text, 1):
+            yield Span(at, found.start())
+            at = found.end()
+    yield Span(at, len(text))
