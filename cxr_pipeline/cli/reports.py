@@ -1,5 +1,6 @@
 """`cxr reports`: what the report labeler reads in a text, for a person (colours) and for a file of reports."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -11,11 +12,13 @@ from rich.text import Text
 
 from cxr_pipeline.cli import steps
 from cxr_pipeline.datasets.files.strict_csv import read_csv, read_header
+from cxr_pipeline.errors import SourceFormatError, TableError
 from cxr_pipeline.labels.reports.agreement import COUNTS
 from cxr_pipeline.labels.reports.imports import compare_imported, keep_source, read_parquet, read_states
 from cxr_pipeline.labels.reports.labeler import Explanation, explain, label_reports
 from cxr_pipeline.pathologies import NEGATIVE, POSITIVE, UNCERTAIN
 from cxr_pipeline.settings import Settings
+from cxr_pipeline.storage.files import write_atomically
 from cxr_pipeline.storage.lake import validate_table, write_table
 from cxr_pipeline.tables.reports import ReportLabelTable
 
@@ -23,6 +26,7 @@ Language = Annotated[str, typer.Option(help="Lexicon: en, or es for stems as Pad
 
 app = typer.Typer(no_args_is_help=True)
 
+_HEADER_SHOWN = 500  # characters
 _STYLES = {POSITIVE: "bold red", NEGATIVE: "green", UNCERTAIN: "yellow", None: "dim"}
 _WORDS = {POSITIVE: "positive", NEGATIVE: "negative", UNCERTAIN: "uncertain", None: "not said of this study"}
 
@@ -32,14 +36,16 @@ def reports() -> None:
     """Label radiology reports. The text stays on this machine and in what you ask for."""
 
 
-@app.command("explain")
+@app.command("explain", context_settings={"ignore_unknown_options": True})  # a list begins with a dash
 def explain_text(
-    text: Annotated[str, typer.Argument(help="A report or a sentence, in quotes")], language: Language = "en"
+    text: Annotated[str, typer.Argument(help="A report or a sentence, in quotes; \\n begins a new line")],
+    language: Language = "en",
 ) -> None:
     """Show why: sections, mentions with the words that decided, and the state of each class.
 
-    Example: `cxr reports explain "No effusion. Possible pneumonia."`
+    Example: `cxr reports explain "- No effusion\\n- Possible pneumonia"`
     """
+    text = text.replace("\\n", "\n")
     found = explain(text, language)
     Console().print(colour_text(text, found))
     Console().print(mention_table(text, found))
@@ -50,22 +56,23 @@ def explain_text(
 
 @app.command("label")
 def label_file(
-    path: Annotated[
-        Path,
-        typer.Argument(help="CSV: study_id, text, and section if any", metavar="IN.csv"),
-    ],
-    out: Annotated[Path, typer.Option(help="Parquet to write: study_id and the 14 states")],
+    path: Annotated[Path, typer.Argument(help="CSV: study_id, text, and section if any", metavar="IN.csv")],
+    out: Annotated[Path, typer.Option(help="File to write, .csv or .parquet: study_id and the 14 states")],
+    text_column: Annotated[str, typer.Option(help="Column of the reports")] = "text",
+    id_column: Annotated[
+        str, typer.Option(help="Column of the studies; rows of one study are one report")
+    ] = "study_id",
     processes: Annotated[int, typer.Option(min=1, help="Processes to share the work")] = 1,
     language: Language = "en",
 ) -> None:
-    """Label anyone's reports: 1 positive, 0 denied, -1 uncertain, null not mentioned.
+    """Label anyone's reports: 1 positive, 0 denied, -1 uncertain, null (in CSV an empty cell) not mentioned.
 
-    Example: `cxr reports label reports.csv --out states.parquet`
+    Example: `cxr reports label reports.csv --out states.csv --text-column report --id-column accession`
     """
-    parted = ["section"] if "section" in read_header(path) else []  # an indication must not be read as a finding
-    rows = read_csv(path, ["study_id", "text", *parted])
+    write = choose_writer(out)
+    rows = read_reports(path, text_column, id_column)
     states = label_reports(rows, language=language, processes=processes).states
-    write_table(out, states, ReportLabelTable)
+    write(out, states)
     Console().print(f"{states.height:,} studies -> {out}", soft_wrap=True)
     Console().print(state_counts(states))
 
@@ -77,7 +84,8 @@ def compare_files(
         typer.Argument(help="Parquet with the columns study_id, class, state and source", metavar="IMPORTED.parquet"),
     ],
     against: Annotated[
-        Path | None, typer.Option(help="Written by `cxr reports label`; default what the lake says of ReXGradient")
+        Path | None,
+        typer.Option(help="Parquet written by `cxr reports label`; default what the lake says of ReXGradient"),
     ] = None,
     source: Annotated[str | None, typer.Option(help="Compare this source of the file only")] = None,
 ) -> None:
@@ -95,6 +103,30 @@ def compare_files(
         Console().print(f"{theirs}: {len(read):,} studies, {strangers:,} of them not among ours and left out")
         if rows["n"].sum():
             Console().print(agreement_table(rows))
+
+
+def choose_writer(out: Path) -> Callable[[Path, pl.DataFrame], object]:
+    """What writes the states to a file of that name; raises TableError for a suffix other than .csv and .parquet."""
+    if out.suffix.lower() not in _WRITERS:
+        raise TableError(f"--out is {out}: expected a name that ends in {' or '.join(_WRITERS)}. Choose one of them.")
+    return _WRITERS[out.suffix.lower()]
+
+
+def read_reports(path: Path, text_column: str, id_column: str) -> pl.DataFrame:
+    """`study_id text` of a CSV, and `section` where it has such a column in any case: an indication is no finding.
+
+    Raises SourceFormatError when a column is missing, when two could be the section, and as `read_csv` does.
+    """
+    header = read_header(path)
+    sections = [name for name in header if name.strip().lower() == "section" and name not in (text_column, id_column)]
+    missing = [name for name in (id_column, text_column) if name not in header]
+    if missing or len(sections) > 1 or text_column == id_column:
+        raise SourceFormatError(
+            f"{path} has the columns {', '.join(header)[:_HEADER_SHOWN]}. Expected {id_column} for the study, another, "
+            f"{text_column}, for the report, and at most one named section. Name yours: --id-column and --text-column."
+        )
+    names = {id_column: "study_id", text_column: "text"} | dict.fromkeys(sections, "section")
+    return read_csv(path, list(names)).rename(names)
 
 
 def colour_text(text: str, found: Explanation) -> Text:
@@ -141,3 +173,15 @@ def state_counts(states: pl.DataFrame) -> Table:
         counts = [int((states[name] == value).sum()) for value in (POSITIVE, NEGATIVE, UNCERTAIN)]
         table.add_row(name, *(f"{count:,}" for count in [*counts, states[name].null_count()]))
     return table
+
+
+def _write_parquet(path: Path, states: pl.DataFrame) -> None:
+    write_table(path, states, ReportLabelTable)
+
+
+def _write_csv(path: Path, states: pl.DataFrame) -> None:
+    table = validate_table(states, ReportLabelTable)
+    write_atomically(path, lambda temporary: table.write_csv(temporary))
+
+
+_WRITERS = {".csv": _write_csv, ".parquet": _write_parquet}

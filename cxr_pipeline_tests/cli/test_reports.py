@@ -63,6 +63,54 @@ def test_missing_column_is_named_and_no_report_text_is_shown(tmp_path: Path):
     assert "Secret" not in str(error.value)
 
 
+def label(tmp_path: Path, text: str, *arguments: str, out: str = "out.csv"):
+    (tmp_path / "in.csv").write_text(text)
+    command = ["reports", "label", str(tmp_path / "in.csv"), "--out", str(tmp_path / out), *arguments]
+    return run(app, command, catch_exceptions=False)
+
+
+def test_suffix_of_out_decides_what_is_written(tmp_path: Path):
+    text = "study_id,text\n7,No effusion.\n8,Possible mass.\n"
+    label(tmp_path, text, out="out.parquet")
+    label(tmp_path, text, out="OUT.CSV")
+    lines = (tmp_path / "OUT.CSV").read_text().splitlines()
+    assert lines[0] == ",".join(["study_id", *PATHOLOGIES])
+    cells = dict(zip(lines[0].split(","), lines[1].split(","), strict=True))
+    assert (cells["study_id"], cells["Effusion"], cells["Mass"]) == ("7", "0", "")
+    kinds = {"study_id": pl.String, **dict.fromkeys(PATHOLOGIES, pl.Int8)}
+    assert pl.read_csv(tmp_path / "OUT.CSV", schema=kinds).equals(pl.read_parquet(tmp_path / "out.parquet"))
+
+
+def test_another_suffix_is_refused_before_anything_is_read(tmp_path: Path):
+    with pytest.raises(TableError, match=r"out\.xlsx: expected a name that ends in \.csv or \.parquet"):
+        label(tmp_path, "", out="out.xlsx")
+    assert not (tmp_path / "out.xlsx").exists()
+
+
+def test_columns_may_have_other_names_and_section_any_case(tmp_path: Path):
+    rows = "7,Indication,Pneumonia.\n7,Findings,No effusion.\n"
+    label(tmp_path, f"accession,SECTION,report\n{rows}", "--text-column", "report", "--id-column", "accession")
+    (row,) = pl.read_csv(tmp_path / "out.csv").to_dicts()
+    assert (row["study_id"], row["Pneumonia"], row["Effusion"]) == (7, None, 0)
+
+
+@pytest.mark.parametrize("header", ["accession,report", "study_id,report", "study_id,section,Section,text"])
+def test_columns_that_do_not_fit_are_refused_with_the_options_that_help(tmp_path: Path, header: str):
+    with pytest.raises(SourceFormatError, match=f"{header.split(',')[-1]}.*--id-column and --text-column"):
+        label(tmp_path, f"{header}\n" + ",".join("a" * (header.count(",") + 1)) + "\n")
+
+
+@pytest.mark.parametrize(
+    "text", ["- No effusion\n- Cardiomegaly", r"- No effusion\n- Cardiomegaly", "-No effusion\n-Cardiomegaly"]
+)
+def test_explain_takes_a_list_that_begins_with_a_dash(text: str):
+    result = run(app, ["reports", "explain", text], env={"COLUMNS": "150"})
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    assert any("Effusion" in line and "negative" in line for line in lines)
+    assert any("Cardiomegaly" in line and "positive" in line for line in lines)
+
+
 def write_states(path: Path, rows: list[tuple[str, str, int | None, str]]) -> Path:
     kinds = {"study_id": pl.String, "class": pl.String, "state": pl.Int8, "source": pl.String}
     pl.DataFrame(rows, schema=kinds, orient="row").write_parquet(path)
