@@ -20,9 +20,12 @@ _STATES = {
     "uncertain_before": UNCERTAIN,
     "uncertain_after": UNCERTAIN,
 }
+_SIGNS = (
+    r":=\t|\[{<(\u2192\u21d2\u2026\u2010-\u2015\u25a0\u25a1\u25cb\u25cf\u25c9\u2610-\u2612\u2705\u2713-\u2718\u274c"
+)
+_MAY_BE_LAYOUT = re.compile(rf"[-_.?+\n{_SIGNS}]|  ")  # one class of characters is found fast
 _LAYOUT = re.compile(  # without one of these a sentence has no layout
-    r"[:=\t|\[{<\u2192\u21d2\u2026\u2010-\u2015\u25a0\u25a1\u25cb\u25cf\u25c9\u2610-\u2612\u2705\u2713-\u2718\u274c]"
-    r"|[-+]ve\b|\s-|^-|->|\.{3}|\(|  |\?\s|_[xX]|\n\s*(?:\W|\w{1,4}[.)])"
+    rf"[{_SIGNS}]|[-+]ve\b|\s-|^-|->|\.{{3}}|  |\?\s|_[xX]|\n\s*(?:\W|\w{{1,4}}[.)])"
 )
 _COLON = ": "  # what a joined piece has between what is asked and what is said
 
@@ -35,7 +38,8 @@ def read_sentence(sentence: str, lexicon: Lexicon) -> list[Statement]:
     if not (vocabularies or normal):
         return []
     known = _Known(vocabularies, normal, lexicon)
-    if not lexicon.answers or not (_LAYOUT.search(sentence) or known.closes(lowered)):
+    has_layout = _MAY_BE_LAYOUT.search(sentence) and _LAYOUT.search(sentence)
+    if not lexicon.answers or not (has_layout or known.closes(lowered)):
         return list(known.read(sentence))
     return [said for piece in take_apart(sentence, known) for said in _read_piece(sentence, piece, known)]
 

@@ -20,6 +20,8 @@ _LONGEST_SENTENCE = 100  # words; no scope reaches that far, and it bounds the w
 _TOKEN = re.compile(r"[^\W_]+|[,;:/?()]")
 _WRITTEN = re.compile(r"\S")
 _PARAGRAPH = re.compile(r"\n[ \t\r]*\n")
+# Lines that each end with a full stop, without a mark that lays anything out: the lines need no look.
+_PROSE = re.compile(r"(?:[^\n:|\t\[]*[.!][ \r]*+(?:\n\s*+|$))++[^\n:|\t\[]*")
 _FULL_CIRCLE, _EMPTY_CIRCLE = "\u25cf", "\u25cb"
 _BULLETS = "\u2022\u25aa\u25cf\u25e6\u2023\u25c6\u25b8\u25ba\u27a2"
 _SENTENCE_END = re.compile(  # each alternative begins with its own character, which is what makes the search fast
@@ -82,7 +84,7 @@ def split_sections(text: str, headings: Mapping[str, bool], name: str = BODY) ->
 
 def split_sentences(text: str, start: int, end: int) -> Iterator[tuple[int, str]]:
     """Offset and text of each sentence or block of lines of `text[start:end]`, without the blanks around it."""
-    if text.find("\n", start, end) < 0:
+    if text.find("\n", start, end) < 0 or _PROSE.fullmatch(text, start, end):
         yield from _split_stops(text, start, end)
         return
     for unit in split_units(text, start, end):

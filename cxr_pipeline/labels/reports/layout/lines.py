@@ -1,4 +1,4 @@
-"""Lines of a text: which were ended by their writer, which were wrapped, and which belong together as one block.
+"""Lines of a text, and which of them belong together: a wrapped sentence, or one block.
 
 A block is a heading with the lines below it, the rows of a table, or a question with its boxes on several lines.
 """
@@ -6,6 +6,8 @@ A block is a heading with the lines below it, the rows of a table, or a question
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
+
+from cxr_pipeline.labels.reports.layout.wrapping import STOPS, WRAPPED, has_ended, leads_on
 
 BULLET = (
     r"(?:[-*+>\u2013\u2014\u2022\u25aa\u25cf\u25e6\u2023\u00b7\u25c6\u25b8\u25ba\u27a2](?:[ \t]+|(?=[A-Za-z]))"
@@ -15,17 +17,11 @@ _BULLET = re.compile(BULLET)
 _BOX = re.compile(r"(?:\[[^\]\w]?[xX]?[^\]\w]?\]|\([ xX]?\)|_+[xX]?_+|[\u2610-\u2612\u25a0\u25a1])")
 _FIELD = re.compile(r"[^\s:.;,][^:.;\n]{1,40}:(?!\d)")
 _MARKED = re.compile(r"\S[^\n]*[ ]{2,}[xX\u2610-\u2612\u2713\u2714](?:[ ]|$)")
-_WRAPPED = 45  # characters: a shorter line was ended by its writer, a longer one may have been wrapped
+_MAY_GROUP = re.compile(  # a bar, a mark in a column, a colon at the end of a line, a line in capitals, a nested bullet
+    r"[|\t]|  [xX\u2610-\u2612\u2713\u2714]|:[ *_\r]*\n|(?:^|\n)[ ]*[A-Z][^a-z\n]{0,44}\n"
+    r"|\n[ ]+[^\s\w]|\n[ ]+\w{1,4}[.):-]"
+)
 _LONGEST_HEADING = 80
-_TITLE = re.compile(r"[A-Z][a-z]+\b")
-_LEADS_ON = re.compile(  # a line that ends so goes on in the next
-    r"(?i)(?:[,/(-]|\b(?:and|or|nor|no|not|of|the|a|an|in|on|at|to|for|with|without|by|from|is|are|was|be|may|versus|vs[.]?"
-    r"|as|than|that|which|left|right|small|mild|mildly|large|moderate|new|acute|evidence|upper|lower|middle|pleural"
-    r"|pulmonary|suggesting|possible|possibly|likely|this|there|focal|has|have|been|were|any))$"
-)
-_GOES_ON = re.compile(
-    r"(?i)(?:and|or|nor|of|in|on|at|to|for|with|without|by|from|is|are|was|versus|vs|as|than|which|but)\b"
-)
 
 
 class Unit(NamedTuple):
@@ -49,15 +45,24 @@ def split_units(text: str, start: int, end: int) -> Iterator[Unit]:
     """The units of `text[start:end]` in order; takes a time linear in its length."""
     lines = list(_find_lines(text, start, end))
     widths = _paragraph_widths(lines)
+    may_group = _MAY_GROUP.search(text, start, end) is not None
     at = 0
     while at < len(lines):
-        start, is_block = lines[at].start, True
-        if (stop := _table_end(lines, at)) > at:
-            start -= lines[at].indent  # where a cell stands tells its column
-        elif (stop := _list_end(lines, at)) == at:
-            stop, is_block = _wrapped_end(lines, at, widths)
-        yield Unit(start, lines[stop - 1].end, is_block)
+        unit, stop = _group(lines, at) if may_group else (None, at)
+        if unit is None:
+            stop, has_boxes = _wrapped_end(lines, at, widths)
+            unit = Unit(lines[at].start, lines[stop - 1].end, has_boxes)
+        yield unit
         at = stop
+
+
+def _group(lines: list[_Line], at: int) -> tuple[Unit | None, int]:
+    """The table or list that begins at `at`, and the line behind it."""
+    if (stop := _table_end(lines, at)) > at:  # where a cell stands tells its column, so the indent belongs to it
+        return Unit(lines[at].start - lines[at].indent, lines[stop - 1].end, is_block=True), stop
+    if (stop := _list_end(lines, at)) > at:
+        return Unit(lines[at].start, lines[stop - 1].end, is_block=True), stop
+    return None, at
 
 
 def split_heading(block: str) -> tuple[int, int]:
@@ -156,7 +161,7 @@ def _is_loud(lines: list[_Line], at: int) -> bool:
 
 
 def _stands_out(line: str, following: str) -> bool:
-    is_short = len(line) < _WRAPPED and line.isupper() and not _LEADS_ON.search(line)
+    is_short = len(line) < WRAPPED and line.isupper() and not leads_on(line)
     return is_short and not following.isupper()
 
 
@@ -189,19 +194,19 @@ def _wrapped_end(lines: list[_Line], at: int, widths: list[int]) -> tuple[int, b
 
 
 def _goes_on_with_boxes(first: _Line, line: _Line) -> bool:
+    if not (line.is_item and ":" in first.content and _BOX.match(line.content)):
+        return False
     box = _BOX.search(first.content)
-    return box is not None and box.start() > 0 and ":" in first.content and _BOX.match(line.content) is not None
+    return box is not None and box.start() > 0
 
 
 def _is_ended(first: _Line, line: _Line, following: _Line, width: int) -> bool:
     """Whether its writer ended `line`, which belongs to the sentences that begin with `first`."""
+    if line.content.endswith(STOPS) and not leads_on(line.content):
+        return True
     if following.is_item or _is_row(following.content):
         return True
     if _FIELD.match(following.content) and (following.content[0].isupper() or _FIELD.match(first.content)):
         return True
-    if _LEADS_ON.search(line.content) or _GOES_ON.match(following.content):
-        return False
-    if first.is_item and following.indent > first.indent:
-        return False
-    has_room = len(line.content) + 1 + len(following.content.split(None, 1)[0]) <= width
-    return has_room or len(line.content) < _WRAPPED or _TITLE.match(following.content) is not None
+    is_continued = first.is_item and following.indent > first.indent
+    return not is_continued and has_ended(line.content, following.content, width)
