@@ -1,10 +1,16 @@
-"""The report labeler against the experts' labels of OpenI, beside the substring rule and negspacy, and its speed.
+"""The report labeler against the experts' labels of OpenI and on templates and lists, beside simpler ones; its speed.
 
-Needs the data files of torchxrayvision 1.5.7 (`make bench` installs them); negspacy runs only where it is installed
-(`pip install negspacy spacy`). F1 compares; reports per second are for one core and the machine decides them.
+`--against CHECKOUT` compares the CPU time with that of another checkout of this repository. Needs the data files of
+torchxrayvision 1.5.7 (`make bench` installs them); negspacy runs only where it is installed (`pip install negspacy
+spacy`). F1 compares; reports per second are for one core and the machine decides them.
 """
 
+import argparse
+import os
+import pickle
 import resource
+import subprocess
+import sys
 import tarfile
 import tempfile
 import time
@@ -21,10 +27,11 @@ from cxr_pipeline.labels.harmonize import label_table
 from cxr_pipeline.labels.reports.agreement import pooled_kappa
 from cxr_pipeline.labels.reports.crosscheck import crosscheck_labels
 from cxr_pipeline.labels.reports.gold import ReportGold, flag_normal, read_gold, score_gold
-from cxr_pipeline.labels.reports.labeler import label_reports
+from cxr_pipeline.labels.reports.labeler import explain, label_reports
 from cxr_pipeline.labels.reports.lexicon import read_lexicon
 from cxr_pipeline.labels.reports.text import normal_forms, split_sentences
 from cxr_pipeline.pathologies import PATHOLOGIES
+from cxr_pipeline_tests.labels.reports.templates import read_templates
 
 STUDIES = 140_000  # as many as ReXGradient has for training
 WORST = 60_000  # of the worst case, so that it takes as long
@@ -32,7 +39,23 @@ SUBSTRINGS = {name: name.replace("_", " ").lower() for name in PATHOLOGIES} | {"
 READ_SECTIONS = ("findings", "impression")
 
 
+ROUNDS = 9  # in turn, so that what else the machine does falls on both
+TIMED = """
+import pickle, sys, time
+from pathlib import Path
+from cxr_pipeline.labels.reports.labeler import label_reports
+reports = pickle.loads(Path(sys.argv[1]).read_bytes())
+label_reports(reports.head(50))
+started = time.process_time()
+label_reports(reports)
+print(time.process_time() - started)
+"""
+
+
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--against", type=Path, help="another checkout: compare the speed with it")
+    against = parser.parse_args().against
     with tempfile.TemporaryDirectory() as folder:
         gold = read_gold(unpack_openi(Path(folder)))
     texts = join_sections(gold)
@@ -42,6 +65,9 @@ def main() -> None:
         time_and_score("negspacy, our mentions", gold, texts, lambda: label_by_negspacy(texts))
     else:
         print("negspacy is not installed: not compared")
+    score_templates()
+    if against:
+        compare_speed(against, gold.reports)
     crosscheck_padchest()
     many = make_reports(texts)
     time_many(f"{STUDIES:,} reports made of OpenI's halves", many)
@@ -70,6 +96,35 @@ def time_and_score(
         shown = scores.filter(pl.col("reports") == "test").select("pathology", "support", "f1", "f1_low", "f1_high")
         for row in shown.iter_rows():
             print("    {:20s} n {:4d}  F1 {:.3f} [{:.3f}, {:.3f}]".format(*(0.0 if v is None else v for v in row)))
+
+
+def score_templates() -> None:
+    """Share of templates and lists of which every class is read as a person reads it, per half."""
+    for part in ("dev", "test"):
+        items = read_templates(part)
+        read = [
+            {name: state for name, state in explain(item.text).states.items() if state is not None} for item in items
+        ]
+        exact = sum(states == item.expected for states, item in zip(read, items, strict=True))
+        print(f"templates and lists, {part}: {exact} of {len(items)} exact, {exact / len(items):.3f}")
+
+
+def compare_speed(against: Path, reports: pl.DataFrame) -> None:
+    """CPU time of the same reports in this checkout over that in `against`: one line, smallest of nine rounds each."""
+    here = Path(__file__).parents[1]
+    with tempfile.TemporaryDirectory() as folder:
+        pickled = Path(folder) / "reports.pickle"
+        pickled.write_bytes(pickle.dumps(reports))
+        rounds = [(time_checkout(here, pickled), time_checkout(against.resolve(), pickled)) for _ in range(ROUNDS)]
+    ours, theirs = (min(seconds) for seconds in zip(*rounds, strict=True))
+    print(f"CPU time for {reports.height:,} sections of OpenI: {ours:.2f} s, {theirs:.2f} s there, {ours / theirs:.2f}")
+
+
+def time_checkout(checkout: Path, reports: Path) -> float:
+    """Seconds of CPU that the labeler of `checkout` takes, in a process of its own with one thread."""
+    environment = os.environ | {"PYTHONPATH": str(checkout), "POLARS_MAX_THREADS": "1"}
+    command = [sys.executable, "-c", TIMED, str(reports)]
+    return float(subprocess.run(command, env=environment, cwd=checkout, check=True, capture_output=True).stdout)
 
 
 def crosscheck_padchest() -> None:
