@@ -24,7 +24,8 @@ def read_answer(text: str, lexicon: Lexicon) -> Answer | None:
         return Answer(POSITIVE if _PLUS.fullmatch(text) else None, 0, len(text), is_whole=True)
     found = _find_answer(form.text, lexicon)
     if found is None:
-        return None
+        plus = _PLUS.match(text)
+        return Answer(POSITIVE, 0, plus.end(), is_whole=False) if plus else None
     state, at, end = found
     is_whole = len(text) <= _LONGEST and _MARKS.fullmatch(form.text, end) is not None
     if _offers(form.text, end, lexicon):  # `yes / no`, `none/small/large`: nothing was chosen

@@ -65,9 +65,10 @@ def _take_list_apart(block: str, end: int, body: int, words: Words, depth: int) 
             is_named = any(words.names(block[slice(*span)]) for span in (piece.asked, piece.said) if span)
             if opens is not None and is_named and not piece.asked:
                 yield Piece(piece.said, head, is_marked=True, state=opens)
-            elif answers and not is_named and not piece.is_marked:
-                is_answered = True
-                yield Piece(head, piece.said)
+            elif answers and not is_named:
+                is_answered = True  # by an empty box as well: what is not ticked is not said
+                if not piece.is_marked:
+                    yield Piece(head, piece.said)
             else:
                 yield piece
     if not is_answered:

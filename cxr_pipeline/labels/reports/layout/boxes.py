@@ -44,10 +44,8 @@ def _find_boxes(text: str) -> list[_Box]:
     """The boxes in order, without their words."""
     found = list(_BOX.finditer(text))
     marks = {one.group() for one in found}
-    has_plain_tick = "\u2611" in marks and "\u2610" not in marks
-    return [
-        _Box(*one.span(), _state(one, crosses_out=has_plain_tick), Span(0, 0)) for one in found if _is_box(one, marks)
-    ]
+    has_tick = ("\u2611" in marks and "\u2610" not in marks) or any(set(mark) & set("\u2713\u2714") for mark in marks)
+    return [_Box(*one.span(), _state(one, crosses_out=has_tick), Span(0, 0)) for one in found if _is_box(one, marks)]
 
 
 def _is_box(found: re.Match[str], marks: set[str]) -> bool:
@@ -67,6 +65,8 @@ def _state(found: re.Match[str], *, crosses_out: bool) -> int | None:
             return NEGATIVE
         return POSITIVE if glyph in _TICKED + "\u2612\u25a0\u25cf\u25c9" else None
     mark = (found.group("square") or found.group("round") or found.group("line") or "").strip("_ ")
+    if mark and mark in _CROSSED and crosses_out:
+        return NEGATIVE
     return POSITIVE if mark else None
 
 

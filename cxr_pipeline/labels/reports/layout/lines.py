@@ -17,9 +17,10 @@ _BULLET = re.compile(BULLET)
 _BOX = re.compile(r"(?:\[[^\]\w]?[xX]?[^\]\w]?\]|\([ xX]?\)|_+[xX]?_+|[\u2610-\u2612\u25a0\u25a1])")
 _FIELD = re.compile(r"[^\s:.;,][^:.;\n]{1,40}:(?!\d)")
 _MARKED = re.compile(r"\S[^\n]*[ ]{2,}[xX\u2610-\u2612\u2713\u2714](?:[ ]|$)")
-_MAY_GROUP = re.compile(  # a bar, a mark in a column, a colon at the end of a line, a line in capitals, a nested bullet
+# A bar, a mark in a column, a colon at the end of a line, a line in capitals, a nested bullet, a box at the beginning.
+_MAY_GROUP = re.compile(
     r"[|\t]|  [xX\u2610-\u2612\u2713\u2714]|:[ *_\r]*\n|(?:^|\n)[ ]*[A-Z][^a-z\n]{0,44}\n"
-    r"|\n[ ]+[^\s\w]|\n[ ]+\w{1,4}[.):-]"
+    r"|\n[ ]+[^\s\w]|\n[ ]+\w{1,4}[.):-]|\n[\[(_\u2610-\u2612\u25a0\u25a1]"
 )
 _LONGEST_HEADING = 80
 
@@ -69,9 +70,10 @@ def split_heading(block: str) -> tuple[int, int]:
     """Where the heading of a block ends and where its lines begin; 0 and 0 where it has no heading."""
     first, _, rest = block.partition("\n")
     written = rest.lstrip()
-    if written and (
-        _is_heading(first) or _BULLET.match(written) or _stands_out(first.strip(), written.partition("\n")[0])
-    ):
+    if not written:
+        return 0, 0
+    is_above_items = _BULLET.match(written) is not None or _nests_box(first, written)
+    if is_above_items or _is_heading(first) or _stands_out(first.strip(), written.partition("\n")[0]):
         return len(first.rstrip()), len(block) - len(written)
     return 0, 0
 
@@ -84,6 +86,8 @@ def is_table(block: str) -> bool:
 
 def starts_item(text: str) -> bool:
     """Whether `text` begins with a bullet, a number or a box."""
+    if text[:1].isalpha() and "." not in text[1:5] and ")" not in text[1:5]:
+        return False  # a word: most lines begin with one
     return _BULLET.match(text) is not None or _BOX.match(text) is not None
 
 
@@ -149,8 +153,14 @@ def _list_end(lines: list[_Line], at: int) -> int:
 
 
 def _nests(head: _Line, following: _Line) -> bool:
-    """Whether a bullet stands further to the right; a box there is another choice for the line."""
+    """Whether a bullet stands further to the right, or a box below a line without one."""
+    if _BOX.match(following.content):
+        return not head.is_item and _nests_box(head.content, following.content)
     return following.indent > head.indent and _BULLET.match(following.content) is not None
+
+
+def _nests_box(line: str, following: str) -> bool:
+    return _BOX.match(following) is not None and not _BOX.search(line) and len(line) < WRAPPED
 
 
 def _is_loud(lines: list[_Line], at: int) -> bool:
@@ -206,7 +216,11 @@ def _is_ended(first: _Line, line: _Line, following: _Line, width: int) -> bool:
         return True
     if following.is_item or _is_row(following.content):
         return True
-    if _FIELD.match(following.content) and (following.content[0].isupper() or _FIELD.match(first.content)):
+    if (
+        ":" in following.content
+        and _FIELD.match(following.content)
+        and (following.content[0].isupper() or _FIELD.match(first.content))
+    ):
         return True
     is_continued = first.is_item and following.indent > first.indent
     return not is_continued and has_ended(line.content, following.content, width)
