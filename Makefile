@@ -1,6 +1,6 @@
 # Every target makes .venv from the lock first; that is instant when it is already done.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check ui bench docs lock
+.PHONY: help demo test test-long check ui bench docs lock
 
 PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do command -v $$p >/dev/null 2>&1 && \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
@@ -18,7 +18,10 @@ demo: $(READY) ## Phantoms -> harmonized labels -> image store -> split -> check
 
 # One thread per test process: two processes with two threads each wait for each other.
 test: $(READY) $(READY)-realdata ## Run the tests
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not long"
+
+test-long: $(READY) $(READY)-realdata ## Run the tests that take long
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m long
 
 check: $(READY) ## Lint, types, import contracts
 	@$(BIN)/ruff check .

@@ -220,6 +220,7 @@ def test_predict_command_agrees_with_the_stored_predictions(demo: Demo):
     np.testing.assert_allclose([answer[p] for p in PATHOLOGIES], [row[p] for p in PATHOLOGIES], atol=2e-5)
 
 
+@pytest.mark.long
 def test_stages_run_one_by_one_without_dagster_and_give_the_same_tables(demo: Demo, tmp_path: Path):
     folder = new_project(tmp_path / "by_hand")
     roots = {f"CXR_{name.upper()}_ROOT": str(demo.folder / ".cxr" / "phantoms" / name) for name in ("nih", "vindr")}

@@ -103,6 +103,7 @@ def test_every_crosschecked_source_has_labels_reports_and_a_lexicon():
 
 
 @pytest.mark.realdata
+@pytest.mark.long
 def test_the_reader_agrees_with_the_physicians_of_padchest(tmp_path: Path):
     """On the 26,413 studies that physicians labelled; no word was chosen by them (figures of 2026-11-23)."""
     agreement = crosscheck(published_padchest(tmp_path))

@@ -121,6 +121,7 @@ def test_the_parts_of_a_batch_give_the_gradient_of_the_whole(part):
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # torch's compiler looks at it
+@pytest.mark.long
 def test_a_compiled_network_learns_as_written(part):
     assert trained(part, compile="on", batch_size=12)[1] == pytest.approx(trained(part, batch_size=12)[1], rel=1e-4)
 

@@ -81,6 +81,7 @@ def undisturbed(inputs, tmp_path_factory):
     return outcome(job)
 
 
+@pytest.mark.long
 def test_a_run_killed_at_any_step_ends_with_the_same_bits_and_events(undisturbed, inputs, tmp_path):
     job = write_job(tmp_path / "job", inputs)
     for steps in (4, 13):  # within the first epoch, within the third
@@ -94,7 +95,12 @@ def test_a_run_killed_at_any_step_ends_with_the_same_bits_and_events(undisturbed
 
 
 @pytest.mark.parametrize(
-    ("number", "send"), [(signal.SIGTERM, os.killpg), (signal.SIGUSR1, os.kill), (signal.SIGINT, os.killpg)]
+    ("number", "send"),
+    [
+        (signal.SIGTERM, os.killpg),
+        pytest.param(signal.SIGUSR1, os.kill, marks=pytest.mark.long),
+        (signal.SIGINT, os.killpg),
+    ],
 )
 def test_a_signal_saves_and_asks_to_be_queued_again(undisturbed, inputs, tmp_path, number, send):
     """`killpg` tells the loaders too, as a terminal does with Ctrl-C, and `timeout` with its notice."""

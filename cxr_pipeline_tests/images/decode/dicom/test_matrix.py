@@ -48,7 +48,7 @@ def test_every_form_is_shown_as_the_standard_says(syntax, form):
             refused.append(error.reason)
             continue
         difference = np.abs(greys - shown_greys(display, stored)).max()
-        assert difference <= 1.01, f"{choice} {difference}"
+        assert difference <= 0.51, f"{choice} {difference}"  # rounding to a grey level alone is 0.5
     assert set(refused) <= set(REASONS)
     assert len(refused) <= MOST_REFUSED
 
@@ -60,7 +60,7 @@ def test_every_grey_form_of_colours_is_shown_from_none_to_all_bits(syntax, form)
     rng = np.random.default_rng([SYNTAXES.index(syntax), len(form)])
     for _ in range(FILES_OF_EACH_COLOUR):
         greys, data = make_coloured_file(rng, syntax, form)
-        assert np.abs(decode_radiograph(data, size=SIDE).pixels - greys).max() <= 1.01
+        assert np.abs(decode_radiograph(data, size=SIDE).pixels - greys).max() <= 0.51
 
 
 def make_coloured_file(rng, syntax, form):
