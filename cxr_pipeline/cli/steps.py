@@ -14,7 +14,7 @@ from cxr_pipeline.cli.overrides import parse_overrides
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.base import Dataset
 from cxr_pipeline.datasets.files.archives import archive_of, unpack_archive
-from cxr_pipeline.datasets.inventory import describe_gaps
+from cxr_pipeline.datasets.inventory import describe_gaps, describe_unreadable_boxes
 from cxr_pipeline.errors import ArchiveError, CxrError, SourceNotFoundError, StoreError
 from cxr_pipeline.images.prepare.progress import Pace
 from cxr_pipeline.labels.boxes import box_table, describe_placement
@@ -68,7 +68,7 @@ def labels(
             write_report_evidence(_lake(settings), dataset, folder)
             write_imported_states(_lake(settings), dataset, folder, states_of(settings, name))
         result = write_labels(_lake(settings), dataset, folder, policy=policy)
-    return result, gaps + _describe_boxes(dataset, folder)
+    return result, [*dict.fromkeys(gaps + _describe_boxes(dataset, folder))]  # both tell of an unreadable file
 
 
 def unpack(settings: Settings, name: str, *, root: Path | None) -> int:
@@ -215,7 +215,7 @@ def _describe_boxes(dataset: Dataset, folder: Path) -> list[str]:
     try:
         return describe_placement(dataset, folder, box_table(dataset, folder))
     except CxrError as error:
-        return [f"its boxes cannot be read: {error}"]
+        return [describe_unreadable_boxes(error)]
 
 
 def _lake(settings: Settings) -> Lake:

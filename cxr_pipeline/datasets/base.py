@@ -68,7 +68,8 @@ class Dataset:
     `find_pixels` maps the key of each image file on disk to its path relative to the root. A file that no row can
     mean is kept under a key of its own, so that it is counted. `suffixes` are those of image files, in lower case.
     `find_gaps` counts, both ways, where two files of the release do not name the same images: one line each, which
-    names the file and the number, and no image.
+    names the file and the number, and no image. `find_box_gaps` does so for the files of boxes and of their frames:
+    no label hangs on them, so what is wrong with one is told and stops nothing.
     `describe_layout` says which layout was recognised, and why; the metadata alone is enough.
     """
 
@@ -93,6 +94,7 @@ class Dataset:
     read_frames: Reader | None = None
     box_files: tuple[str, ...] = ()
     find_gaps: Callable[[Path], list[str]] | None = None
+    find_box_gaps: Callable[[Path], list[str]] | None = None
     lookalikes: Mapping[str, str] = field(default_factory=dict)
     archive: str | None = None
     readers: int = 1  # voices per image

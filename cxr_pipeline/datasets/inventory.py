@@ -10,7 +10,7 @@ from cxr_pipeline.datasets.base import Dataset, Metadata
 from cxr_pipeline.datasets.files.archives import archive_of
 from cxr_pipeline.datasets.files.folders import PHANTOM_MARKER, count_phantoms, phantom_marker
 from cxr_pipeline.datasets.quality import judge_completeness
-from cxr_pipeline.errors import TableError
+from cxr_pipeline.errors import CxrError, TableError
 from cxr_pipeline.storage.files import file_digest
 from cxr_pipeline.storage.lake import validate_table
 from cxr_pipeline.tables.raw import RawTable
@@ -122,7 +122,20 @@ def describe_gaps(dataset: Dataset, root: Path, rows: pl.DataFrame) -> list[str]
     metadata = dataset.find_metadata(root)
     lines = [f"{name} is not in {root}: {loss}" for name, loss in metadata.missing.items()]
     lines += _compare_count(dataset, root, rows, entries=_name_entries(metadata))
-    return lines + (dataset.find_gaps(root) if dataset.find_gaps else [])
+    lines += dataset.find_gaps(root) if dataset.find_gaps else []
+    return lines + _describe_box_gaps(dataset, root)
+
+
+def describe_unreadable_boxes(error: CxrError) -> str:
+    """The line that stands for boxes which cannot be read; labels and images do without them."""
+    return f"its boxes cannot be read: {error}"
+
+
+def _describe_box_gaps(dataset: Dataset, root: Path) -> list[str]:
+    try:
+        return dataset.find_box_gaps(root) if dataset.find_box_gaps else []
+    except CxrError as error:
+        return [describe_unreadable_boxes(error)]
 
 
 def _name_entries(metadata: Metadata) -> str:

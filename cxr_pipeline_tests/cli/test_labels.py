@@ -11,7 +11,7 @@ from cxr_pipeline.errors import CxrError
 from cxr_pipeline.labels.policy import LabelPolicy
 from cxr_pipeline.storage.lake import Lake
 from cxr_pipeline_tests.datasets.padchest_rows import padchest_row, write_padchest
-from cxr_pipeline_tests.datasets.sources import write_chexpert, write_image, write_nih
+from cxr_pipeline_tests.datasets.sources import write_chexpert, write_image, write_lines, write_nih
 from cxr_pipeline_tests.datasets.vindr.test_source import A, write_kaggle
 
 
@@ -90,3 +90,22 @@ def test_rows_without_a_file_and_files_without_a_row_are_told_once_there_are_pic
     shown = run(tmp_path, "nih", "--root", str(root)).output
     assert "2 of 3 published images have no file" in shown
     assert "1 image files" in shown
+
+
+@pytest.mark.parametrize("to_file", [False, True])
+def test_labels_do_not_stop_for_boxes_that_cannot_be_read_and_say_so_once(tmp_path: Path, to_file: bool):
+    root = write_nih(tmp_path / "nih")
+    write_lines(root / "BBox_List_2017.csv", ["Image Index;Finding Label", "00000001_000.png;Mass"])
+    shown = run(tmp_path, "nih", "--root", str(root), *(["--out", str(tmp_path / "out.parquet")] if to_file else []))
+    assert shown.exit_code == 0
+    assert shown.output.count("its boxes cannot be read") == 1
+    assert "BBox_List_2017.csv: the header is" in shown.output
+
+
+def test_labels_do_not_stop_for_sizes_that_cannot_be_read(tmp_path: Path):
+    root = write_kaggle(tmp_path / "vindr")
+    write_lines(root / "train_meta.csv", ["image_id,width", f"{A},2000"])
+    shown = run(tmp_path, "vindr", "--root", str(root))
+    assert shown.exit_code == 0
+    assert "its boxes cannot be read" in shown.output
+    assert "train_meta.csv lacks the columns" in shown.output

@@ -119,10 +119,20 @@ def find_pixels(root: Path) -> dict[str, Path]:
 
 
 def find_gaps(root: Path) -> list[str]:
-    """Names of the official lists and of the boxes that the entry list does not have."""
+    """Names of the official lists that the entry list does not have."""
     metadata = find_metadata(root)
-    names = _read_entries(metadata.files["entries"])["Image Index"]
-    return count_strangers(_lists(metadata), names) + _count_strange_boxes(metadata.files.get(_BOXES), names)
+    return count_strangers(_lists(metadata), _read_entries(metadata.files["entries"])["Image Index"])
+
+
+def find_box_gaps(root: Path) -> list[str]:
+    """Names of the boxes that the entry list does not have."""
+    files = find_metadata(root).files
+    if _BOXES not in files:
+        return []
+    boxes, names = _read_box_rows(files[_BOXES]), _read_entries(files["entries"])["Image Index"]
+    absent = boxes.join(names.to_frame("name"), on="name", how="anti").height
+    line = f"{files[_BOXES]}: {absent:,} of its {boxes.height:,} boxes are of no image of the entry list"
+    return [line] if absent else []
 
 
 def describe_layout(root: Path) -> Layout:
@@ -180,14 +190,6 @@ def _read_box_rows(path: Path) -> pl.DataFrame:
     return cells.to_frame().select(pl.col("cells").list.to_struct(fields=_BOX_COLUMNS)).unnest("cells")
 
 
-def _count_strange_boxes(path: Path | None, names: pl.Series) -> list[str]:
-    if path is None:
-        return []
-    boxes = _read_box_rows(path)
-    absent = boxes.join(names.to_frame("name"), on="name", how="anti").height
-    return [f"{path}: {absent:,} of its {boxes.height:,} boxes are of no image of the entry list"] if absent else []
-
-
 def _age_years(ages: pl.Series) -> pl.Series:
     """`57`, `060Y`, `013M`, `004D` in years; null above 120: the release of 2017 has 16 ages of 148 to 414."""
     number = ages.str.extract(r"^(\d+)").cast(pl.Float32)
@@ -219,6 +221,7 @@ NIH = Dataset(
     box_files=(_BOXES,),
     describe_layout=describe_layout,
     find_gaps=find_gaps,
+    find_box_gaps=find_box_gaps,
     suffixes=(".png",),
     expected={"images": 112_120, "patients": 30_805},
     expected_parts={"train_val": 86_524, "test": 25_596},

@@ -113,7 +113,7 @@ def find_pixels(root: Path) -> dict[str, Path]:
     return index_files(sorted(images, key=lambda path: _SUFFIXES.index(Path(path).suffix.lower())), _keys)
 
 
-def find_gaps(root: Path) -> list[str]:
+def find_box_gaps(root: Path) -> list[str]:
     """Where labels, boxes and sizes do not name the same images."""
     return count_gaps(find_metadata(root).files)
 
@@ -221,7 +221,7 @@ VINDR = Dataset(
     find_metadata=find_metadata,
     find_pixels=find_pixels,
     describe_layout=describe_layout,
-    find_gaps=find_gaps,
+    find_box_gaps=find_box_gaps,
     suffixes=_SUFFIXES,
     read_boxes=read_boxes,
     read_frames=read_frames,

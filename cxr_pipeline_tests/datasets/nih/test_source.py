@@ -202,7 +202,7 @@ def test_names_of_other_images_in_lists_and_boxes_are_counted(tmp_path):
         tmp_path, train_val=["00000001_000.png", "00000001_001.png"], test=["00000002_000.png", "00000009_000.png"]
     )
     write_lines(root / "BBox_List_2017.csv", [BOX_HEADER, "00000009_000.png,Mass,1,2,3,4"])
-    lists, boxes = NIH.find_gaps(root)
+    lists, boxes = *NIH.find_gaps(root), *NIH.find_box_gaps(root)
     assert lists.endswith("test_list.txt: 1 of its 2 names are no image of the entry list")
     assert boxes.endswith("BBox_List_2017.csv: 1 of its 1 boxes are of no image of the entry list")
 

@@ -8,7 +8,7 @@ import pytest
 
 from cxr_pipeline.datasets.vindr.source import (
     describe_layout,
-    find_gaps,
+    find_box_gaps,
     find_metadata,
     find_pixels,
     read_answers,
@@ -245,20 +245,20 @@ def test_images_that_labels_and_boxes_do_not_share_are_counted_both_ways(tmp_pat
     rows = [f"{A},R1,Edema,1,2,11,22", f"{C},R1,Edema,1,2,11,22"]
     edges = "class_name,x_min,y_min,x_max,y_max"
     write_lines(root / "annotations" / "annotations_train.csv", [f"image_id,rad_id,{edges}", *rows])
-    unboxed, strangers = find_gaps(root)
+    unboxed, strangers = find_box_gaps(root)
     assert unboxed.endswith("1 of 2 images of image_labels_train.csv are not there, so no box of them is known")
     assert strangers.endswith("annotations_train.csv: 1 of its 2 images are not in image_labels_train.csv")
-    assert find_gaps(write_physionet(tmp_path, test=[sheet_row(C)])) == []
+    assert find_box_gaps(write_physionet(tmp_path, test=[sheet_row(C)])) == []
 
 
 def test_boxed_images_without_a_size_and_sizes_of_no_image_are_counted(tmp_path):
     root = write_kaggle(tmp_path)
     write_lines(root / "train_meta.csv", ["image_id,dim0,dim1", f"{A},2000,1000", f"{C},2000,1000"])
-    unsized, strangers = find_gaps(root)
+    unsized, strangers = find_box_gaps(root)
     assert unsized.endswith("train_meta.csv: 1 of the 1 images with a box have no size there")
     assert strangers.endswith("train_meta.csv: 1 of its 2 images are not in train.csv")
     (root / "train_meta.csv").unlink()
-    assert find_gaps(root) == []
+    assert find_box_gaps(root) == []
 
 
 @pytest.mark.realdata
