@@ -55,6 +55,7 @@ def source_info(settings: Settings, name: str, root: Path | None) -> None:
         "redistribution": uses[dataset.redistribution],
         "published": counts,
         "silence means": dataset.unstated_is,
+        **({"known gap": dataset.known_gap} if dataset.known_gap else {}),
         "folder": str(folder or f"not used: set {dataset.root_variable}"),
         **(_found_files(dataset, folder) if folder else {}),
     }
@@ -81,12 +82,14 @@ def unpacked(written: int) -> None:
 
 
 def labels(name: str, result: LabelResult, gaps: list[str], *, chosen: list[str]) -> None:
-    """Choices of the policy and counts per class, then warnings: words without a row in the mapping, metadata that is
-    not there or not whole."""
+    """Choices of the policy and counts per class, what the release lacks as published, then warnings: words without a
+    row in the mapping, metadata that is not there or not whole."""
     for choice in chosen:
         Console().print(f"policy: {choice}", highlight=False, markup=False)
     Console().print(f"{name}: {result.table.height:,} images, {result.table['patient_id'].n_unique():,} patients")
     Console().print(_rich(count_labels(result.table)))
+    if DATASETS[name].known_gap:
+        Console().print(f"known: {DATASETS[name].known_gap}", highlight=False, markup=False)
     for finding, count in result.unmapped.rows():
         print_warning(f"'{finding}' ({count} images) has no row in labels/mappings/{name}.csv")
     warnings(gaps)

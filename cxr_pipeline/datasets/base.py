@@ -70,6 +70,7 @@ class Dataset:
     `find_gaps` counts, both ways, where two files of the release do not name the same images: one line each, which
     names the file and the number, and no image. `find_box_gaps` does so for the files of boxes and of their frames:
     no label hangs on them, so what is wrong with one is told and stops nothing.
+    `known_gap` is what the release lacks as published, which `find_gaps` does not tell of a complete one.
     `describe_layout` says which layout was recognised, and why; the metadata alone is enough.
     """
 
@@ -95,6 +96,7 @@ class Dataset:
     box_files: tuple[str, ...] = ()
     find_gaps: Callable[[Path], list[str]] | None = None
     find_box_gaps: Callable[[Path], list[str]] | None = None
+    known_gap: str = ""
     lookalikes: Mapping[str, str] = field(default_factory=dict)
     archive: str | None = None
     readers: int = 1  # voices per image

@@ -109,3 +109,9 @@ def test_labels_do_not_stop_for_sizes_that_cannot_be_read(tmp_path: Path):
     assert shown.exit_code == 0
     assert "its boxes cannot be read" in shown.output
     assert "train_meta.csv lacks the columns" in shown.output
+
+
+def test_what_the_release_lacks_as_published_is_told_and_is_no_warning(tmp_path: Path):
+    root = write_padchest(tmp_path / "padchest", [padchest_row("1_a")])
+    (line,) = [line for line in run(tmp_path, "padchest", "--root", str(root)).output.splitlines() if "880" in line]
+    assert line == "known: 880 of the 160,861 published images have no labels"

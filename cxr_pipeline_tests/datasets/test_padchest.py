@@ -255,6 +255,11 @@ def test_published_rows_that_can_be_used(published):
     assert usable["image_id"].n_unique() == 154_531
 
 
+@pytest.mark.realdata
+def test_images_that_the_release_itself_leaves_unlabelled_are_no_gap(published):
+    assert PADCHEST.find_gaps(published) == []
+
+
 def test_a_study_has_one_report_and_a_lost_one_is_left_out(tmp_path):
     rows = [
         padchest_row("1_a", StudyID="1", Report=" derram .\n sin cambi ."),

@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 from cxr_pipeline.datasets import DATASETS
+from cxr_pipeline.datasets.mimic.labels import FINDINGS, STUDIES, UNLABELLED, count_gaps
 from cxr_pipeline.datasets.mimic.source import (
     read_findings,
     read_images,
@@ -71,6 +72,18 @@ def test_studies_without_a_row_and_rows_without_a_study_are_counted(root):
     missing, strangers = DATASETS["mimic"].find_gaps(root)
     assert "mimic-cxr-2.0.0-chexpert.csv: 1 of 2 studies have no row and no labels (8 in the release)" in missing
     assert strangers.endswith("1 of its 1 rows are of no study of the metadata")
+
+
+def test_studies_that_the_release_itself_leaves_out_are_no_gap(tmp_path):
+    studies = pl.select(pl.int_range(STUDIES).cast(pl.String).str.zfill(8).alias("study_id")).to_series()
+    labeler = tmp_path / "mimic-cxr-2.0.0-chexpert.csv"
+    for left_out, lines in ((UNLABELLED, 0), (UNLABELLED + 1, 1), (UNLABELLED - 1, 1)):
+        rows = studies[left_out:].to_frame().with_columns(pl.lit("1.0").alias(name) for name in FINDINGS)
+        rows.write_csv(labeler)
+        assert len(count_gaps(studies, labeler, None)) == lines
+    rows.tail(10).write_csv(labeler)
+    (cut,) = count_gaps(studies[-2 * UNLABELLED - 2 :], labeler, None)  # eight, of a part of the release
+    assert "8 of 18 studies" in cut
 
 
 def test_experts_replace_the_text_labeler_for_the_whole_study(root):
