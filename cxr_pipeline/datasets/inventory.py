@@ -151,7 +151,7 @@ def _compare_count(dataset: Dataset, root: Path, rows: pl.DataFrame, *, entries:
         if rendered in (None, rows.height):
             return []
         return [f"{entries} has {rows.height:,} images, and {PHANTOM_MARKER} says that {rendered:,} were rendered"]
-    facts = judge_completeness(dataset, rows).facts
+    facts = judge_completeness(dataset, rows, layout=dataset.describe_layout(root).name).facts
     published = int(facts.get("images_published", rows.height))
     parts = _compare_parts(dataset, rows)
     if rows.height < published:

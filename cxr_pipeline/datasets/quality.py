@@ -16,17 +16,18 @@ class Verdict:
     facts: Mapping[str, int | float | str] = field(default_factory=dict)
 
 
-def judge_completeness(dataset: Dataset, raw: pl.DataFrame) -> Verdict:
-    """Whether the inventory holds as many images and patients as were published.
+def judge_completeness(dataset: Dataset, raw: pl.DataFrame, *, layout: str) -> Verdict:
+    """Whether the inventory holds as many images and patients as were published in the edition of this `layout`.
 
-    A source that comes in two editions is compared with the one that has as many images, else with the first. Phantoms
-    and sources that are not used pass: there is no release to compare them with.
+    `layout` is the name of it (`Dataset.describe_layout`). Phantoms and sources that are not used pass: there is no
+    release to compare them with.
     """
     if raw.is_empty() or raw["is_phantom"].any():
         return Verdict(True, {"release": "not used here" if raw.is_empty() else "phantoms"})
     found = {"images": raw.height, "patients": raw["patient_id"].n_unique()}
-    editions = [_expect(dataset, edition, raw) for edition in (dataset.expected, dataset.expected_edition)]
-    published = next((edition for edition in editions if edition.get("images") == raw.height), editions[0])
+    editions = dataset.expected_editions.items()
+    edition = next((numbers for name, numbers in editions if layout.startswith(name)), dataset.expected)
+    published = _expect(dataset, edition, raw)
     facts = {f"{what}_found": number for what, number in found.items()}
     facts |= {f"{what}_published": number for what, number in published.items()}
     return Verdict(all(found[what] == number for what, number in published.items()), facts)

@@ -36,7 +36,8 @@ def find_status(dataset: Dataset, root: Path | None) -> Status:
 def _judge(dataset: Dataset, root: Path) -> Status:
     table = take_inventory(dataset, root).table
     present = int(table["is_present"].sum())
-    is_whole = judge_completeness(dataset, table).passed
+    layout = dataset.describe_layout(root).name
+    verdict = judge_completeness(dataset, table, layout=layout)
     state, step = "complete", "nothing: materialize it"
     if table["is_phantom"].any():
         state, step = "phantoms", "nothing: rendered pictures, for the demo and the tests"
@@ -44,11 +45,11 @@ def _judge(dataset: Dataset, root: Path) -> Status:
         state, step = "packed", f"run `cxr sources unpack {dataset.name}`, or materialize it, which does the same"
     elif not present:
         state, step = "metadata only", "unpack its images into the same folder"
-    elif present < table.height or not is_whole:
-        state, step = "in part", f"nothing, or get the rest: {table.height - present:,} images have no file here"
-    return Status(
-        state, dataset.describe_layout(root).name, table.height, present, int(table["file_bytes"].sum()), step
-    )
+    elif present < table.height or not verdict.passed:
+        published = int(verdict.facts.get("images_published", table.height))
+        rest = f"{table.height - present:,} images have no file here, {max(published - table.height, 0):,} no row"
+        state, step = "in part", f"nothing, or get the rest: {rest}"
+    return Status(state, layout, table.height, present, int(table["file_bytes"].sum()), step)
 
 
 def _is_packed(dataset: Dataset, root: Path) -> bool:

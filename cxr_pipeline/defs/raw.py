@@ -58,7 +58,9 @@ def raw_asset(dataset: Dataset) -> dg.AssetsDefinition:
                 "labelled_by": markdown_table(count_labellers(inventory.table)),
             },
             verdicts={
-                "complete": judge_completeness(dataset, inventory.table),
+                "complete": judge_completeness(
+                    dataset, inventory.table, layout=dataset.describe_layout(root).name if root else ""
+                ),
                 "files": judge_files(inventory.table, extra=inventory.extra),
                 "patients": judge_patients(inventory.table),
             },

@@ -74,6 +74,8 @@ def test_part_of_a_release_is_told_from_its_metadata_alone(tmp_path: Path, files
     status = find_status(NIH, root)
     assert (status.state, status.images, status.present) == (state, len(NIH_ROWS), files)
     assert status.layout
+    if state == "in part":
+        assert f"{len(NIH_ROWS) - files} images have no file here, 112,117 no row" in status.next_step
 
 
 def test_folder_without_metadata_is_missing_and_says_what_was_expected(tmp_path: Path):

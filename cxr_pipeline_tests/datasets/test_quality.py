@@ -24,14 +24,14 @@ def inventory(rows: int, *, is_phantom: bool = False, sexes: list[str | None] | 
 
 
 def test_part_of_a_release_is_not_complete_and_says_of_how_many():
-    verdict = judge_completeness(NIH, inventory(10))
+    verdict = judge_completeness(NIH, inventory(10), layout="release of 2020")
     assert not verdict.passed
     assert (verdict.facts["images_found"], verdict.facts["images_published"]) == (10, 112_120)
 
 
 @pytest.mark.parametrize("raw", [inventory(0), inventory(10, is_phantom=True)])
 def test_unused_source_and_phantoms_have_no_release_to_miss(raw: pl.DataFrame):
-    assert judge_completeness(NIH, raw).passed
+    assert judge_completeness(NIH, raw, layout="release of 2020").passed
 
 
 def test_missing_and_extra_files_are_counted():
@@ -64,10 +64,16 @@ def test_patients_without_conflict_pass():
     assert judge_patients(raw).passed
 
 
-def test_other_edition_of_a_source_is_complete_with_its_own_numbers():
-    two = replace(NIH, expected={"images": 5, "patients": 5}, expected_edition={"images": 3, "patients": 2})
-    assert judge_completeness(two, inventory(5)).passed
+def test_edition_of_a_layout_is_complete_with_its_own_numbers_and_with_no_others():
+    two = replace(NIH, expected={"images": 5, "patients": 5}, expected_editions={"Plus": {"images": 3, "patients": 2}})
     merged = inventory(3).with_columns(patient_id=pl.Series(["nih/0", "nih/0", "nih/1"]))
-    assert judge_completeness(two, merged).passed
-    assert not judge_completeness(two, inventory(3)).passed  # as many images, of too many patients
-    assert judge_completeness(two, inventory(4)).facts["images_published"] == 5
+    passed = {
+        (layout, raw.height, raw["patient_id"].n_unique()): judge_completeness(two, raw, layout=layout).passed
+        for layout in ("release", "Plus, with the test set")
+        for raw in (inventory(5), inventory(3), merged)
+    }
+    assert [what for what, is_whole in passed.items() if is_whole] == [
+        ("release", 5, 5),
+        ("Plus, with the test set", 3, 2),
+    ]
+    assert judge_completeness(two, inventory(4), layout="Plus").facts["images_published"] == 3

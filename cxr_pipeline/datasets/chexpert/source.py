@@ -37,6 +37,7 @@ _LABELLED = {  # file of the release -> who labelled it, where that is not the l
     "train_visualCheXbert.csv": "program",
 }
 _COLUMNS = ("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *FINDINGS)
+_PLUS = "CheXpert Plus"
 _RELEASES = {
     "chexpert-v1.0": "full size",
     "chexpert-v1.0-small": "small",
@@ -116,7 +117,7 @@ def describe_layout(root: Path) -> Layout:
     """The release, told by the zip's name that its CSV puts before every path, and whether batches lie apart."""
     files = find_metadata(root).files
     if "plus" in files:
-        return Layout("CheXpert Plus", f"{TABLE} is there, and its labels are those of {files['plus labels'].name}")
+        return Layout(_PLUS, f"{TABLE} is there, and its labels are those of {files['plus labels'].name}")
     train = files["train"]
     first = read_csv(train, ["Path"]).item(0, "Path").split("/")[0]
     release = _RELEASES.get(first.lower(), f"unknown release {first}")
@@ -194,7 +195,7 @@ _RELEASED = Dataset(
     suffixes=(".jpg",),
     read_wide=read_wide,
     expected={"images": 223_648, "patients": 64_740},
-    expected_edition={"images": 223_462, "patients": 64_725},  # CheXpert Plus
+    expected_editions={_PLUS: {"images": 223_462, "patients": 64_725}},
     expected_parts={"train": 223_414, "val": 234, "test": 668},
 )
 CHEXPERT = with_test_set(_RELEASED, WIDE_SCHEMA)

@@ -17,7 +17,8 @@ from cxr_pipeline.pathologies import POSITIVE
 from cxr_pipeline.tables.labels import BoxTable
 
 _ENTRIES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv", "sample_labels.csv")
-_EDITIONS = dict(zip(_ENTRIES, ("release of 2020", "release of 2017", "Kaggle's sample"), strict=True))
+_SAMPLE = "Kaggle's sample"
+_EDITIONS = dict(zip(_ENTRIES, ("release of 2020", "release of 2017", _SAMPLE), strict=True))
 _FOLDERS = {
     "images_*/images": "twelve folders",
     "images": "one folder",
@@ -224,5 +225,6 @@ NIH = Dataset(
     find_box_gaps=find_box_gaps,
     suffixes=(".png",),
     expected={"images": 112_120, "patients": 30_805},
+    expected_editions={_SAMPLE: {"images": 5_606}},
     expected_parts={"train_val": 86_524, "test": 25_596},
 )

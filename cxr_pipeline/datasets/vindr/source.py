@@ -30,6 +30,7 @@ from cxr_pipeline.tables.labels import BoxTable
 READERS = 3
 _OTHER_SPELLINGS = {"Other disease": "Other diseases", "Other disease(s)": "Other diseases"}  # test set, paper
 _ANSWERS = {"1": POSITIVE, "0": NEGATIVE, "1.0": POSITIVE, "0.0": NEGATIVE, "": None}
+_KAGGLE = "Kaggle VinBigData"
 _READER = r"^R\d+$"
 _LOST = {
     "image_labels_test.csv": "the official test set is left out",
@@ -122,9 +123,7 @@ def describe_layout(root: Path) -> Layout:
     """PhysioNet's or Kaggle's, by the label file that is there."""
     files = find_metadata(root).files
     if "marks" in files:
-        return Layout(
-            "Kaggle VinBigData", f"{files['marks'].name} lists one mark per row, and there is no image_labels_train.csv"
-        )
+        return Layout(_KAGGLE, f"{files['marks'].name} lists one mark per row, and there is no image_labels_train.csv")
     labels = files["image_labels_train.csv"].relative_to(root).as_posix()
     return Layout("PhysioNet 1.0.0", f"{labels} has one row per image and reader")
 
@@ -228,5 +227,6 @@ VINDR = Dataset(
     box_files=BOX_FILES,
     readers=READERS,
     expected={"images": 18_000},
+    expected_editions={_KAGGLE: {"images": 15_000}},  # its test set has no labels
     expected_parts={"train": 15_000, "test": 3_000},
 )

@@ -6,7 +6,10 @@ import shutil
 import polars as pl
 import pytest
 
+from cxr_pipeline.datasets.inventory import take_inventory
+from cxr_pipeline.datasets.quality import judge_completeness
 from cxr_pipeline.datasets.vindr.source import (
+    VINDR,
     describe_layout,
     find_box_gaps,
     find_metadata,
@@ -276,3 +279,29 @@ def test_published_counts(tmp_path):
     assert boxes.select("width", "height").min().row(0) > (0, 0)
     nodules = boxes.filter(pl.col("finding") == "Nodule/Mass").select(pl.max_horizontal("width", "height"))
     assert [nodules.quantile(share).item() for share in (0.5, 0.75)] == [109, 253]
+
+
+@pytest.mark.parametrize(("images", "is_whole"), [(15_000, True), (14_999, False)])
+def test_vinbigdata_is_whole_with_its_15_000_images(tmp_path, images, is_whole):
+    ids = [f"{number:032x}" for number in range(images)]
+    root = write_kaggle(
+        tmp_path, [f"{name},No finding,14,{reader},,,," for name in ids for reader in ("R1", "R2", "R3")]
+    )
+    inventory = take_inventory(VINDR, root)
+    assert judge_completeness(VINDR, inventory.table, layout=describe_layout(root).name).passed == is_whole
+    in_part = [line for line in inventory.warnings if "in part" in line]
+    assert in_part == [
+        f"train.csv has {images:,} of the 15,000 published images: the source is here in part "
+        f"(train {images:,} of 15,000)"
+        for _ in range(not is_whole)
+    ]
+
+
+def test_training_set_of_physionet_alone_is_a_part(tmp_path):
+    rows = [sheet_row(f"{number:032x}", reader) for number in range(15_000) for reader in ("R1", "R2", "R3")]
+    root = write_physionet(tmp_path, rows, boxes=False)
+    in_part = [line for line in take_inventory(VINDR, root).warnings if "in part" in line]
+    assert in_part == [
+        "image_labels_train.csv has 15,000 of the 18,000 published images: the source is here in part "
+        "(train 15,000 of 15,000)"
+    ]
