@@ -9,7 +9,7 @@ import polars as pl
 from cxr_pipeline.datasets.base import Dataset, Metadata
 from cxr_pipeline.datasets.files.archives import archive_of
 from cxr_pipeline.datasets.files.folders import PHANTOM_MARKER, count_phantoms, phantom_marker
-from cxr_pipeline.datasets.quality import judge_completeness
+from cxr_pipeline.datasets.quality import describe_parts, judge_completeness
 from cxr_pipeline.errors import CxrError, TableError
 from cxr_pipeline.storage.files import file_digest
 from cxr_pipeline.storage.lake import validate_table
@@ -153,23 +153,17 @@ def _compare_count(dataset: Dataset, root: Path, rows: pl.DataFrame, *, entries:
         return [f"{entries} has {rows.height:,} images, and {PHANTOM_MARKER} says that {rendered:,} were rendered"]
     facts = judge_completeness(dataset, rows, layout=dataset.describe_layout(root).name).facts
     published = int(facts.get("images_published", rows.height))
-    parts = _compare_parts(dataset, rows)
+    parts = describe_parts(dataset, rows)
+    shown = f" ({parts})" if parts else ""
     if rows.height < published:
         return [
-            f"{entries} has {rows.height:,} of the {published:,} published images: the source is here in part{parts}"
+            f"{entries} has {rows.height:,} of the {published:,} published images: the source is here in part{shown}"
         ]
     if rows.height > published:
-        return [f"{entries} has {rows.height:,} images, and {published:,} were published: was a file extended?{parts}"]
+        return [f"{entries} has {rows.height:,} images, and {published:,} were published: was a file extended?{shown}"]
+    if "parts" in facts:
+        return [f"{entries} has all images, in other official parts than published{shown}: are two files swapped?"]
     return []
-
-
-def _compare_parts(dataset: Dataset, rows: pl.DataFrame) -> str:
-    """` (train 10 of 223,414, val 234 of 234)`, of the official parts that are here: which file is cut."""
-    found = dict(rows["official_split"].cast(pl.String).drop_nulls().value_counts().iter_rows())
-    parts = [
-        f"{part} {found[part]:,} of {number:,}" for part, number in dataset.expected_parts.items() if part in found
-    ]
-    return f" ({', '.join(parts)})" if parts else ""
 
 
 def _warnings(dataset: Dataset, root: Path, table: pl.DataFrame, *, extra: int) -> tuple[str, ...]:

@@ -2,11 +2,13 @@
 
 import os
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.inventory import Inventory, fingerprint, take_inventory
+from cxr_pipeline.datasets.quality import judge_completeness
 from cxr_pipeline.errors import SourceNotFoundError, TableError
 from cxr_pipeline.storage.lake import validate_table
 from cxr_pipeline.tables.raw import RawTable
@@ -162,6 +164,23 @@ def test_part_of_each_official_part_is_told_so_that_a_cut_file_shows(tmp_path):
         "train.csv, valid.csv has 4 of the 223,648 published images: the source is here in part "
         "(train 3 of 223,414, val 1 of 234)"
     )
+
+
+def test_official_lists_that_are_swapped_are_told(tmp_path):
+    dataset = replace(NIH, expected={"images": 3}, expected_parts={"train_val": 2, "test": 1})
+    write_nih(tmp_path)
+    lists = {"train_val_list.txt": ["00000001_000.png", "00000001_001.png"], "test_list.txt": ["00000002_000.png"]}
+    for name, lines in lists.items():
+        write_lines(tmp_path / name, lines)
+    as_published = take_inventory(dataset, tmp_path)
+    for name, lines in zip(reversed(lists), lists.values(), strict=True):
+        write_lines(tmp_path / name, lines)
+    swapped = take_inventory(dataset, tmp_path)
+    (line,) = set(swapped.warnings) - set(as_published.warnings)
+    assert "test_list.txt" in line
+    assert line.endswith("other official parts than published (train_val 1 of 2, test 2 of 1): are two files swapped?")
+    judged = [judge_completeness(dataset, found.table, layout="").passed for found in (as_published, swapped)]
+    assert judged == [True, False]
 
 
 @pytest.mark.parametrize("name", DATASETS)
