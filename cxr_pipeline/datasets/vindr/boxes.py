@@ -17,6 +17,7 @@ SIZE_FILES = ("train_meta.csv", "test_meta.csv")
 IMAGE_ID = r"^[0-9a-f]{32}$"
 
 _EDGES = ("x_min", "y_min", "x_max", "y_max")
+_FILLED_EDGES = ("", "0", "1", "0.0", "1.0", "-1", "-1.0")
 _SIDES = {"frame_width": "width", "frame_height": "height"}
 _SIDES_APART = {"frame_width": "dim1", "frame_height": "dim0"}
 _SCHEMA = {"image_id": pl.String, "frame_width": pl.Float64, "frame_height": pl.Float64}
@@ -31,11 +32,14 @@ def find_sizes(home: Path, root: Path) -> dict[str, Path]:
 
 
 def read_part_boxes(path: Path) -> pl.DataFrame:
-    """`image_id finding reader x y width height` of each box; rows without one (`No finding`) are left out."""
+    """`image_id finding reader x y width height` of each box; rows without one (`No finding`) are left out.
+
+    Mirrors fill the blank edges of these with 0, or with the pixel `0 0 1 1` that the challenge asked for.
+    """
     reader = () if path.name.startswith("annotations_test") else ("rad_id",)
     rows = read_csv(path, ("image_id", *reader, "class_name", *_EDGES))
     require_match(path, rows, "image_id", IMAGE_ID)
-    boxes = rows.filter(pl.any_horizontal(pl.col(_EDGES) != ""))
+    boxes = rows.filter(pl.any_horizontal(pl.col(_EDGES) != "") & ~_is_filler())
     for edge in _EDGES:
         require_match(path, boxes, edge, r"^\d+(\.\d+)?$")
     x_min, y_min, x_max, y_max = (pl.col(edge).cast(pl.Float32) for edge in _EDGES)
@@ -65,6 +69,11 @@ def _read_sides(path: Path, columns: dict[str, str]) -> pl.DataFrame:
     sides = {side: pl.col(name).replace("", None).cast(pl.Float64) for side, name in columns.items()}
     stated = rows.select(_namespaced(), **sides).unique(maintain_order=True)
     return stated.filter(pl.len().over("image_id") == 1)  # two sizes are none
+
+
+def _is_filler() -> pl.Expr:
+    edges = pl.all_horizontal(pl.col(_EDGES).is_in(_FILLED_EDGES))
+    return edges & (pl.col("class_name").str.strip_chars() == "No finding")
 
 
 def _namespaced() -> pl.Expr:

@@ -305,3 +305,12 @@ def test_training_set_of_physionet_alone_is_a_part(tmp_path):
         "image_labels_train.csv has 15,000 of the 18,000 published images: the source is here in part "
         "(train 15,000 of 15,000)"
     ]
+
+
+@pytest.mark.parametrize("edges", ["0,0,1,1", "0.0,0.0,1.0,1.0", "0,0,0,0", "-1,-1,-1,-1"])
+def test_edges_that_a_mirror_filled_in_where_there_is_no_finding_are_no_box(tmp_path, edges):
+    published = read_boxes(write_kaggle(tmp_path)).collect()
+    filled = [row.replace(",,,,", f",{edges}") for row in KAGGLE_ROWS]
+    assert read_boxes(write_kaggle(tmp_path, filled)).collect().equals(published)
+    drawn = [row.replace(",,,,", ",10,20,30,40") for row in KAGGLE_ROWS]
+    assert read_boxes(write_kaggle(tmp_path, drawn)).collect().height == published.height + 3  # not lost without a word
