@@ -36,7 +36,7 @@ def read_part_boxes(path: Path) -> pl.DataFrame:
 
     Mirrors fill the blank edges of these with 0, or with the pixel `0 0 1 1` that the challenge asked for.
     """
-    reader = () if path.name.startswith("annotations_test") else ("rad_id",)
+    reader = () if path.name.lower().startswith("annotations_test") else ("rad_id",)
     rows = read_csv(path, ("image_id", *reader, "class_name", *_EDGES))
     require_match(path, rows, "image_id", IMAGE_ID)
     boxes = rows.filter(pl.any_horizontal(pl.col(_EDGES) != "") & ~_is_filler())

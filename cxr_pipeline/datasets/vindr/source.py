@@ -156,7 +156,7 @@ def _image_rows(path: Path, part: str) -> pl.DataFrame:
 
 def _read_sheet(path: Path) -> pl.DataFrame:
     """One PhysioNet label file: a row per image and reader (train) or per image (test), a column per word."""
-    is_test = "test" in path.name
+    is_test = "test" in path.name.lower()
     named = () if is_test else ("rad_id",)
     rows = read_csv(path, ("image_id", *named, *WORDS), aliases=_OTHER_SPELLINGS)
     _check_readers(path, rows, readers=1 if is_test else READERS)

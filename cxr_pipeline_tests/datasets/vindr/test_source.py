@@ -314,3 +314,12 @@ def test_edges_that_a_mirror_filled_in_where_there_is_no_finding_are_no_box(tmp_
     assert read_boxes(write_kaggle(tmp_path, filled)).collect().equals(published)
     drawn = [row.replace(",,,,", ",10,20,30,40") for row in KAGGLE_ROWS]
     assert read_boxes(write_kaggle(tmp_path, drawn)).collect().height == published.height + 3  # not lost without a word
+
+
+def test_files_of_the_test_set_are_known_in_any_case(tmp_path):
+    root = write_physionet(tmp_path, test=[sheet_row(C, Edema="1")])
+    answers, boxes = read_answers(root), read_boxes(root).collect()
+    for path in (root / "annotations").iterdir():
+        path.rename(path.with_name(path.name.upper()))
+    assert read_answers(root).equals(answers)
+    assert read_boxes(root).collect().equals(boxes)
