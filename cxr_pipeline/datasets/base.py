@@ -101,7 +101,7 @@ class Dataset:
     archive: str | None = None
     readers: int = 1  # voices per image
     thumbnails: Display = Display(False, "its terms have not been read for this")  # phantoms are always shown
-    expected: dict[str, int] = field(default_factory=dict)  # published number of `images`, `patients`, ...
+    expected: dict[str, int] = field(default_factory=dict)  # published number of `images`, `patients`, `boxes`
     expected_editions: dict[str, dict[str, int]] = field(default_factory=dict)  # begin of a layout's name -> its own
     expected_parts: dict[str, int] = field(default_factory=dict)  # published number of images of each official part
     expected_apart: dict[str, dict[str, int]] = field(default_factory=dict)  # the same of official parts shipped apart

@@ -9,7 +9,7 @@ import polars as pl
 from cxr_pipeline.datasets.base import Dataset, Metadata
 from cxr_pipeline.datasets.files.archives import archive_of
 from cxr_pipeline.datasets.files.folders import PHANTOM_MARKER, count_phantoms, phantom_marker
-from cxr_pipeline.datasets.quality import describe_parts, judge_completeness
+from cxr_pipeline.datasets.quality import describe_parts, edition_of, judge_completeness
 from cxr_pipeline.errors import CxrError, TableError
 from cxr_pipeline.storage.files import file_digest
 from cxr_pipeline.storage.lake import validate_table
@@ -123,7 +123,7 @@ def describe_gaps(dataset: Dataset, root: Path, rows: pl.DataFrame) -> list[str]
     lines = [f"{name} is not in {root}: {loss}" for name, loss in metadata.missing.items()]
     lines += _compare_count(dataset, root, rows, entries=_name_entries(metadata))
     lines += dataset.find_gaps(root) if dataset.find_gaps else []
-    return lines + _describe_box_gaps(dataset, root)
+    return lines + _describe_box_gaps(dataset, root, images=rows.height)
 
 
 def describe_unreadable_boxes(error: CxrError) -> str:
@@ -131,11 +131,24 @@ def describe_unreadable_boxes(error: CxrError) -> str:
     return f"its boxes cannot be read: {error}"
 
 
-def _describe_box_gaps(dataset: Dataset, root: Path) -> list[str]:
+def _describe_box_gaps(dataset: Dataset, root: Path, *, images: int) -> list[str]:
     try:
-        return dataset.find_box_gaps(root) if dataset.find_box_gaps else []
+        lines = dataset.find_box_gaps(root) if dataset.find_box_gaps else []
+        return lines + _count_boxes(dataset, root, images=images)
     except CxrError as error:
         return [describe_unreadable_boxes(error)]
+
+
+def _count_boxes(dataset: Dataset, root: Path, *, images: int) -> list[str]:
+    """A line where all images are here and not as many boxes as were published: no other file says which there were."""
+    published, files = edition_of(dataset, dataset.describe_layout(root).name), dataset.find_metadata(root).files
+    lists = [files[role] for role in dataset.box_files if role in files]
+    if dataset.read_boxes is None or "boxes" not in published or images != published["images"] or not lists:
+        return []
+    boxes = dataset.read_boxes(root).select(pl.len()).collect().item()
+    names = " and ".join(map(str, lists))
+    line = f"{names}: {boxes:,} boxes, and {published['boxes']:,} were published: is the file cut, or edited?"
+    return [line] if boxes != published["boxes"] else []
 
 
 def _name_entries(metadata: Metadata) -> str:

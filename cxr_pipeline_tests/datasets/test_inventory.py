@@ -1,5 +1,6 @@
 """The inventory counts what is there, what is missing, and what nobody asked for."""
 
+import gzip
 import os
 import shutil
 from dataclasses import replace
@@ -12,7 +13,7 @@ from cxr_pipeline.datasets.quality import judge_completeness
 from cxr_pipeline.errors import SourceNotFoundError, TableError
 from cxr_pipeline.storage.lake import validate_table
 from cxr_pipeline.tables.raw import RawTable
-from cxr_pipeline_tests.datasets.realdata import shared_folder
+from cxr_pipeline_tests.datasets.realdata import published_file, shared_folder
 from cxr_pipeline_tests.datasets.sources import NIH_ROWS, nih_row, write_chexpert, write_image, write_lines, write_nih
 
 NIH = DATASETS["nih"]
@@ -181,6 +182,30 @@ def test_official_lists_that_are_swapped_are_told(tmp_path):
     assert line.endswith("other official parts than published (train_val 1 of 2, test 2 of 1): are two files swapped?")
     judged = [judge_completeness(dataset, found.table, layout="").passed for found in (as_published, swapped)]
     assert judged == [True, False]
+
+
+@pytest.mark.parametrize(("images", "boxes", "is_told"), [(3, 2, True), (3, 3, True), (3, 1, False), (4, 2, False)])
+def test_boxes_are_counted_where_all_images_are_here(tmp_path, images, boxes, is_told):
+    dataset = replace(NIH, expected={"images": images, "boxes": 1})
+    rows = [f"00000001_000.png,Mass,{number},2,3,4" for number in range(boxes)]
+    write_lines(write_nih(tmp_path) / "BBox_List_2017.csv", ["Image Index,Finding Label,Bbox [x,y,w,h],,,", *rows])
+    told = [line for line in take_inventory(dataset, tmp_path).warnings if "were published: is the file cut" in line]
+    assert len(told) == is_told
+    assert all(f"BBox_List_2017.csv: {boxes} boxes, and 1 were published" in line for line in told)
+
+
+@pytest.mark.realdata
+def test_published_boxes_of_vinbigdata_are_all_there_and_a_mark_that_is_gone_is_told(tmp_path):
+    header, *marks = gzip.decompress(published_file("vinbigdata-train.csv.gz").read_bytes()).splitlines(keepends=True)
+    readers = [(mark.split(b",")[0], mark.split(b",")[3]) for mark in marks]
+    spare = next(place for place, reader in enumerate(readers) if readers.count(reader) > 1)  # the reader keeps another
+    warnings = []
+    for kept in (marks, marks[:spare] + marks[spare + 1 :]):
+        (tmp_path / "train.csv").write_bytes(b"".join([header, *kept]))
+        warnings.append(take_inventory(DATASETS["vindr"], tmp_path).warnings)
+    assert set(warnings[1]) - set(warnings[0]) == {
+        f"{tmp_path / 'train.csv'}: 36,095 boxes, and 36,096 were published: is the file cut, or edited?"
+    }
 
 
 @pytest.mark.parametrize("name", DATASETS)

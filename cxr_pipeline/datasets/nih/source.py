@@ -224,7 +224,7 @@ NIH = Dataset(
     find_gaps=find_gaps,
     find_box_gaps=find_box_gaps,
     suffixes=(".png",),
-    expected={"images": 112_120, "patients": 30_805},
+    expected={"images": 112_120, "patients": 30_805, "boxes": 984},
     expected_editions={_SAMPLE: {"images": 5_606}},
     expected_parts={"train_val": 86_524, "test": 25_596},
 )
