@@ -132,3 +132,15 @@ def test_table_that_is_gone_is_told(source, releases, tmp_path):
         shutil.copytree(root, copy)
         (copy / file).rename(copy / "elsewhere.bin")
         require_a_word(file, before, read(source, copy))
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_files_are_read_in_any_case(source, releases, tmp_path):
+    root, before = releases[source]
+    shutil.copytree(root, tmp_path / "copy")
+    dataset, copy = DATASETS[source], tmp_path / "copy"
+    layout = dataset.describe_layout(root).name
+    for path in dataset.find_metadata(copy).files.values():
+        path.rename(path.with_name(path.name.upper()))
+    assert read(source, copy).table.equals(before.table)
+    assert dataset.describe_layout(copy).name == layout

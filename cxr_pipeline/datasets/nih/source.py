@@ -141,7 +141,8 @@ def describe_layout(root: Path) -> Layout:
     entries = find_metadata(root).files["entries"].name
     pattern = next((pattern for pattern in _FOLDERS if any(root.glob(pattern))), None)
     found = f"{pattern} is there" if pattern else "no image folder is there"
-    name = f"{_EDITIONS[entries.removesuffix('.gz')]}, {_FOLDERS[pattern] if pattern else 'without images'}"
+    edition = next(title for name, title in _EDITIONS.items() if entries.lower().startswith(name.lower()))
+    name = f"{edition}, {_FOLDERS[pattern] if pattern else 'without images'}"
     return Layout(name, f"{entries} is in {root}; {found}")
 
 

@@ -36,7 +36,7 @@ def read_release(files: dict[str, Path]) -> Release:
 
 def is_xml(role: str) -> bool:
     """Whether a metadata file is one of the XML reports, by its role."""
-    return role.endswith(".xml")
+    return role.lower().endswith(".xml")
 
 
 def image_key(file_name: str) -> str | None:

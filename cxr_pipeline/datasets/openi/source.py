@@ -155,7 +155,7 @@ def describe_layout(root: Path) -> Layout:
 def _find_xml(root: Path) -> list[Path]:
     """The reports by number. Hidden files are what macOS archives add."""
     for folder in _XML_FOLDERS:
-        reports = [path for path in (root / folder).glob("*.xml") if not path.name.startswith(".")]
+        reports = [path for path in (root / folder).glob("*.[xX][mM][lL]") if not path.name.startswith(".")]
         if reports:
             return sorted(reports, key=lambda path: (len(path.name), path.name))
     if (root / _PACKED).is_file() and not (root / REPORTS).is_file():
