@@ -9,6 +9,7 @@ import polars as pl
 from cxr_pipeline.datasets.base import Dataset, Metadata
 from cxr_pipeline.datasets.files.archives import archive_of
 from cxr_pipeline.datasets.files.folders import PHANTOM_MARKER, count_phantoms, phantom_marker
+from cxr_pipeline.datasets.files.misnamed import describe_misnamed
 from cxr_pipeline.datasets.quality import describe_parts, edition_of, judge_completeness
 from cxr_pipeline.errors import CxrError, TableError
 from cxr_pipeline.storage.files import file_digest
@@ -120,10 +121,16 @@ def describe_gaps(dataset: Dataset, root: Path, rows: pl.DataFrame) -> list[str]
     `rows` is an ImageTable. Phantoms are no release: theirs are compared with the number that their marker states.
     """
     metadata = dataset.find_metadata(root)
-    lines = [f"{name} is not in {root}: {loss}" for name, loss in metadata.missing.items()]
+    lines = [_describe_missing(metadata, root, name) for name in metadata.missing]
     lines += _compare_count(dataset, root, rows, entries=_name_entries(metadata))
     lines += dataset.find_gaps(root) if dataset.find_gaps else []
     return lines + _describe_box_gaps(dataset, root, images=rows.height)
+
+
+def _describe_missing(metadata: Metadata, root: Path, name: str) -> str:
+    home = next(iter(metadata.files.values())).parent
+    misnamed = describe_misnamed(root, [name], home=home)
+    return f"{name} is not in {root}: {metadata.missing[name]}{f'. {misnamed}' if misnamed else ''}"
 
 
 def describe_unreadable_boxes(error: CxrError) -> str:

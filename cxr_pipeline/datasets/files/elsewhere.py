@@ -83,9 +83,9 @@ def _find_below(root: Path, names: Collection[str]) -> Iterator[Path]:
 def _list(folder: Path) -> tuple[dict[str, str], list[str]]:
     """The files of a folder, lower case -> name, and the folders in it that are not hidden."""
     with os.scandir(folder) as scanned:
-        entries = sorted(((entry.name, entry.is_dir()) for entry in scanned), reverse=True)
-    files = {name.lower(): name for name, is_folder in entries if not is_folder}
-    return files, sorted(name for name, is_folder in entries if is_folder and not name.startswith("."))
+        entries = sorted(((entry.name, entry.is_dir(), entry.is_file()) for entry in scanned), reverse=True)
+    files = {name.lower(): name for name, _, is_file in entries if is_file}  # a link that leads nowhere is none
+    return files, sorted(name for name, is_folder, _ in entries if is_folder and not name.startswith("."))
 
 
 def _pick(folder: Path, files: dict[str, str], names: Collection[str]) -> Path | None:

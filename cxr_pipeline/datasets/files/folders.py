@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cxr_pipeline.datasets.base import Dataset
 from cxr_pipeline.datasets.files.elsewhere import describe_elsewhere
+from cxr_pipeline.datasets.files.misnamed import describe_misnamed
 from cxr_pipeline.errors import SourceNotFoundError
 
 _PICTURES = (".png", ".jpg", ".jpeg")
@@ -30,7 +31,8 @@ def require_file(dataset: Dataset, folders: Sequence[Path], names: Sequence[str]
     found = find_file(folders, names)
     if found is None:
         looked_for = " or ".join(names)
-        advice = describe_elsewhere(dataset, root, names) or _what_to_do(dataset)
+        misnamed = describe_misnamed(root, names, home=root)
+        advice = describe_elsewhere(dataset, root, names) or misnamed or _what_to_do(dataset)
         raise SourceNotFoundError(f"{dataset.title}: {root} has no {looked_for}. {advice}")
     return found
 

@@ -78,8 +78,8 @@ def test_spelling_and_hidden_folders(tmp_path):
 def test_release_beyond_the_limits_is_not_looked_for(tmp_path, monkeypatch):
     write_nih(tmp_path / "/".join("abcdefg"))
     assert "Expected the unpacked release" in refusal("nih", tmp_path)
-    write_nih(tmp_path / "z")
-    assert f"name the folder {tmp_path / 'z'} of" in refusal("nih", tmp_path)
+    write_nih(tmp_path / "z" / "y")
+    assert f"name the folder {tmp_path / 'z' / 'y'} of" in refusal("nih", tmp_path)
     monkeypatch.setattr(elsewhere, "MAX_FOLDERS", 2)
     assert "Expected the unpacked release" in refusal("nih", tmp_path)
 
