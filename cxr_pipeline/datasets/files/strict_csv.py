@@ -4,8 +4,6 @@ polars alone reads short rows and duplicate headers without a word; pyarrow coun
 checked of the text as a whole is in `strict_text.py`.
 """
 
-import csv
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,12 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
+from cxr_pipeline.datasets.files.csv_header import parse_header, require_columns
 from cxr_pipeline.datasets.files.strict_text import count_byte, read_text
 from cxr_pipeline.errors import SourceFormatError
 
 Codes = Mapping[str, int | str | None]  # published cell -> what it stands for
 
-_HEADER_SHOWN = 500  # characters
 _CODES_SHOWN = 12
 _T = TypeVar("_T")
 _known: ContextVar[dict[str, Any] | None] = ContextVar("known", default=None)  # see `reading_once`
@@ -71,7 +69,7 @@ def reading_once() -> Iterator[None]:
 
 def read_header(path: Path) -> list[str]:
     """The names of the columns; raises SourceFormatError as `read_csv` does."""
-    return _read_header(path, read_text(path))
+    return parse_header(path, read_text(path))
 
 
 def require_match(path: Path, frame: pl.DataFrame, column: str, pattern: str) -> None:
@@ -113,8 +111,8 @@ def _read_csv(
     types: Mapping[str, pl.Enum],
 ) -> pl.DataFrame:
     text = read_text(path)
-    header = [aliases.get(name, name) for name in _read_header(path, text)]
-    _require_columns(path, header, columns)
+    header = [aliases.get(name, name) for name in parse_header(path, text)]
+    require_columns(path, header, columns)
 
     def read(numbers: Collection[str]) -> pl.DataFrame:
         kinds = {name: pa.float32() if name in numbers else pa.string() for name in columns}  # `1.0` is no int of Arrow
@@ -191,29 +189,6 @@ def _require_known(path: Path, column: str, found: Sequence[str], codes: Mapping
             f"{' and others' if len(unknown) > 5 else ''}: expected {', '.join(map(repr, [*codes][:_CODES_SHOWN]))}"
             f"{f' or one of {len(codes) - _CODES_SHOWN} others' if len(codes) > _CODES_SHOWN else ''}."
         )
-
-
-def _read_header(path: Path, text: pa.Buffer) -> list[str]:
-    line = re.match(rb"[^\r\n]*", text)
-    try:
-        return [name.strip() for name in next(csv.reader([line.group().decode("utf-8-sig")]))] if line else []
-    except (csv.Error, StopIteration):
-        raise SourceFormatError(f"{path} begins with a line that is no header. Is it the published file?") from None
-
-
-def _require_columns(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:
-    missing = [name for name in columns if name not in header]
-    repeated = [name for name in columns if header.count(name) > 1]
-    if missing or repeated:
-        what = f"lacks the columns {missing}" if missing else f"names the columns {repeated} more than once"
-        raise SourceFormatError(
-            f"{path} {what}. Found {_shorten(header)}, expected {list(columns)}. Is it the published file?"
-        )
-
-
-def _shorten(header: Sequence[str]) -> str:
-    shown = str(list(header))
-    return shown if len(shown) <= _HEADER_SHOWN else f"{shown[:_HEADER_SHOWN]} ..."
 
 
 def _parse(path: Path, text: pa.Buffer, width: int, kinds: Mapping[int, pa.DataType]) -> pa.Table:

@@ -12,7 +12,17 @@ from cxr_pipeline.errors import SourceFormatError
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_MOST = 1032  # deflate packs at most this many bytes into one
 _CHUNK = 1 << 22
-_LFS_MAGIC = b"version https://git-lfs"
+_START = 256
+_KINDS = {  # how a file begins that is no text of a release -> what to say of it
+    b"version https://git-lfs": "is a Git LFS pointer, not the file itself: fetch it with `git lfs pull`",
+    b"PK\x03\x04": "is a zip archive or a spreadsheet: unpack it, or get the published file",
+    b"\xd0\xcf\x11\xe0": "is a spreadsheet: get the published file",
+    b"%PDF": "is a PDF: get the published file",
+    b"<!doctype html": "is a web page: was a login needed? Get the file itself",
+    b"<html": "is a web page: was a login needed? Get the file itself",
+    codecs.BOM_UTF16_LE: "is UTF-16 text: save it as UTF-8",
+    codecs.BOM_UTF16_BE: "is UTF-16 text: save it as UTF-8",
+}
 
 
 def read_text(path: Path) -> pa.Buffer:
@@ -40,13 +50,12 @@ def count_byte(text: pa.Buffer, byte: bytes) -> int:
 
 
 def _find_problem(text: pa.Buffer) -> str | None:
-    start = text.slice(0, min(len(_LFS_MAGIC), text.size)).to_pybytes()
     if not re.search(rb"\S", text):
         return "is empty"
-    if start == _LFS_MAGIC:
-        return "is a Git LFS pointer, not the file itself: fetch it with `git lfs pull`"
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "is UTF-16 text: save it as UTF-8"
+    start = text.slice(0, min(_START, text.size)).to_pybytes().removeprefix(codecs.BOM_UTF8).lstrip().lower()
+    kind = next((problem for magic, problem in _KINDS.items() if start.startswith(magic.lower())), None)
+    if kind:
+        return kind
     if np.frombuffer(text, np.int8).min() > 0:  # ASCII without NUL, as most tables are: one look at each byte
         return None
     if np.frombuffer(text, np.uint8).min() == 0:
