@@ -25,7 +25,7 @@ from cxr_pipeline.images.decode.pictures import decode_picture, is_picture
 from cxr_pipeline.images.decode.png import decode_png, is_png
 from cxr_pipeline.images.decode.resize import Box, resize
 
-PIXEL_RULES = 4  # version of everything here and below that decides a pixel: raise it, and every store is made anew
+PIXEL_RULES = 5  # version of everything here and below that decides a pixel: raise it, and every store is made anew
 
 MAX_FILE_BYTES = 512 * 2**20
 MIN_GREY_RANGE = 8  # grey levels between the percentiles of GREY_WINDOW

@@ -27,6 +27,7 @@ from cxr_pipeline.images.decode.dicom.checks import GREY, check_header
 from cxr_pipeline.images.decode.dicom.colours import NAMES, PALETTE, grey_of_channels, grey_of_palette
 from cxr_pipeline.images.decode.dicom.display import Shown, has_padding, is_linear, show, show_linear
 from cxr_pipeline.images.decode.dicom.frames import decode_pixels
+from cxr_pipeline.images.decode.dicom.groups import GROUPS, lift_frame_tags
 from cxr_pipeline.images.decode.dicom.preamble import find_start, guess_syntax, has_meta
 from cxr_pipeline.images.decode.exposure import MAX_SOURCE_PIXELS, Exposure, Plane, check_decoded, check_shape
 
@@ -42,6 +43,7 @@ _TAGS: list[BaseTag | int] = [
         "PixelPaddingRangeLimit", "PixelPaddingValue", "PixelRepresentation", "PixelSpacing", "PlanarConfiguration",
         "RedPaletteColorLookupTableData", "RedPaletteColorLookupTableDescriptor", "RescaleIntercept",
         "RescaleSlope", "Rows", "SamplesPerPixel", "VOILUTFunction", "VOILUTSequence", "WindowCenter", "WindowWidth",
+        *GROUPS,
     )
 ]  # fmt: skip
 _PIXEL_DATA = 0x7FE00010
@@ -120,6 +122,7 @@ def _inflate(data: bytes) -> bytes:
 
 def _decode(file: DicomFile, stored_side: int | None, frame: int | None) -> Exposure:
     header = file.header
+    lift_frame_tags(header, frame or 1)
     check_header(header, frame)
     aspect = _pixel_aspect(header)
     check_shape(header.Rows, header.Columns, pixel_aspect=aspect)
