@@ -42,6 +42,8 @@ from cxr_pipeline.images.decode.jpeg2000 import decode_jpeg_2000, read_code_stre
 _LONG_FORM = (b"OB", b"OW", b"UN")  # value representations of pixel data, PS3.5 7.1.2
 _PIXEL_DATA = (0x7FE0, 0x0010)
 _MEND = "Export the file again from its archive."
+_MEND_HEADER = "Mend the header, or export the file again from its archive."
+_MANY_STEPS, _MOST = 0.001, 0.5  # shares of the steps from a pixel to the next
 
 
 def decode_pixels(header: pydicom.Dataset, element: memoryview, *, stored_side: int | None, frame: int = 1) -> Plane:
@@ -167,7 +169,21 @@ def _mask(header: pydicom.Dataset, values: npt.NDArray[Any]) -> npt.NDArray[Any]
     is_signed = bool(header.PixelRepresentation)
     if not is_signed and highest == bits - 1 and int(values.max()) >> bits == 0:
         return values
-    return _cut(values, bits, highest=highest, is_signed=is_signed)
+    cut = _cut(values, bits, highest=highest, is_signed=is_signed)
+    if not is_signed and highest == bits - 1:
+        _require_counted(values, cut, bits)
+    return cut
+
+
+def _require_counted(whole: npt.NDArray[Any], cut: npt.NDArray[Any], bits: int) -> None:
+    """Raises ImageError `damaged` where values go on beyond the bits that the header counts: without the upper ones the
+    picture would jump from white to black. Overlays are no smoother with the values below them than apart."""
+    beyond = np.diff(whole.astype(np.int32) - cut, axis=1) != 0
+    if beyond.mean() < _MANY_STEPS:
+        return
+    steps = np.abs(np.diff(whole.astype(np.int32), axis=1)), np.abs(np.diff(cut.astype(np.int32), axis=1))
+    if (steps[0] <= steps[1])[beyond].mean() > _MOST:
+        raise ImageError("damaged", f"The values go on beyond the {bits} bits that BitsStored counts. {_MEND_HEADER}")
 
 
 def _cut(values: npt.NDArray[Any], bits: int, *, highest: int | None, is_signed: bool) -> npt.NDArray[Any]:

@@ -119,6 +119,23 @@ def test_bits_above_the_stored_ones_are_ignored():
         np.testing.assert_array_equal(stored_in(overlaid), values)
 
 
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless])
+@pytest.mark.parametrize("bits", [12, 14])
+def test_values_that_go_on_beyond_the_stored_bits_are_refused_and_not_wrapped(syntax, bits):
+    values = values_of(top=65535, height=512, width=512)
+    with pytest.raises(ImageError, match=f"beyond the {bits} bits that BitsStored counts") as refused:
+        stored_in(dicom_of(values, syntax=syntax, bits=bits))
+    assert refused.value.reason == "damaged"
+
+
+def test_drawing_in_the_bits_above_is_left_out():
+    values = values_of()
+    drawn = values.copy()
+    drawn[10:20, 5:40] |= 0x8000
+    drawn[::3, ::2] |= 0x1000
+    np.testing.assert_array_equal(stored_in(dicom_of(drawn)), values)
+
+
 def test_stored_bits_may_lie_at_the_upper_end():
     values = values_of()
     np.testing.assert_array_equal(stored_in(dicom_of(values << np.uint16(4), HighBit=15)), values)
