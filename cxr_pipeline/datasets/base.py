@@ -8,12 +8,17 @@ from typing import Literal
 
 import polars as pl
 
+from cxr_pipeline.datasets.files.access import guard
 from cxr_pipeline.pathologies import POSITIVE
 
 Reader = Callable[[Path], pl.LazyFrame]
 
 NO_LABELS = "(no labels)"  # the word of a source that labelled everything but this image
 
+_OF_A_FOLDER = (  # functions of the folder of a source, which may hold what nobody may read
+    "read_images", "read_findings", "read_wide", "read_reports", "read_boxes", "read_frames", "find_metadata",
+    "find_pixels", "find_gaps", "find_box_gaps", "describe_layout",
+)  # fmt: skip
 _SELDOM_STATED = {"labelled_by": pl.String, "birth_year": pl.Int16}
 
 
@@ -107,10 +112,13 @@ class Dataset:
     expected_apart: dict[str, dict[str, int]] = field(default_factory=dict)  # the same of official parts shipped apart
 
     def __post_init__(self) -> None:
-        """Completes the rows here, once, so that a source states only what its files do."""
+        """Completes the rows here, once, so that a source states what its files do, and tells what it cannot read."""
         object.__setattr__(self, "read_images", partial(_read_complete, self.read_images, tuple(_SELDOM_STATED)))
         if self.read_wide:  # its other columns are findings
             object.__setattr__(self, "read_wide", partial(_read_complete, self.read_wide, ("labelled_by",)))
+        for name in _OF_A_FOLDER:
+            if getattr(self, name):
+                object.__setattr__(self, name, guard(getattr(self, name)))
 
     @property
     def root_variable(self) -> str:

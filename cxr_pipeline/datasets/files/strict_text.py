@@ -1,12 +1,14 @@
 """The bytes of a published text file, checked before anything is read into them. Rows and cells do not matter here."""
 
 import codecs
+import os
 import re
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from cxr_pipeline.datasets.files.access import refuse
 from cxr_pipeline.errors import SourceFormatError
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -78,7 +80,10 @@ def _read_bytes(path: Path) -> pa.Buffer:
 
     The file is mapped: copying PadChest's 99 MB into fresh memory takes half as long as parsing them.
     """
-    data = pa.memory_map(str(path)).read_buffer()
+    try:
+        data = pa.memory_map(str(path)).read_buffer()
+    except OSError as error:
+        raise refuse(path, OSError(error.errno, os.strerror(error.errno)) if error.errno else error) from error
     if data.slice(0, min(len(_GZIP_MAGIC), data.size)).to_pybytes() != _GZIP_MAGIC:
         return data
     said = int.from_bytes(data.slice(max(data.size - 4, 0)).to_pybytes(), "little")  # length of the text's last part
