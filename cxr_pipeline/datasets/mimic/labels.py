@@ -95,6 +95,15 @@ def count_gaps(study_ids: pl.Series, labeler: Path, experts: Path | None) -> lis
     return lines
 
 
+def count_untested(parts: pl.DataFrame, experts: Path) -> list[str]:
+    """One line where `experts`, who read the test set, have rows of others; `parts`: `study_id official_split`."""
+    others = parts.filter(pl.col("official_split") != "test").select(pl.col("study_id").unique())
+    read = read_csv(experts, ["study_id"])
+    strange = read.join(others, on="study_id", how="semi").height
+    line = f"{experts}: {strange:,} of its {read.height:,} rows are of studies outside the official test set"
+    return [f"{line}: is it the experts' file of the release?"] if strange else []
+
+
 def count_strange_images(dicom_ids: pl.Series, parts: Sequence[Path]) -> list[str]:
     """One line for each of CXR-LT's files with rows of no image of the metadata."""
     lines = []

@@ -19,6 +19,7 @@ from cxr_pipeline.datasets.mimic.labels import (
     UNLABELLED,
     count_gaps,
     count_strange_images,
+    count_untested,
     label_images,
     label_studies,
     name_labeller,
@@ -128,6 +129,9 @@ def find_gaps(root: Path) -> list[str]:
     files = find_metadata(root).files
     rows = _read_rows(files[_METADATA])
     lines = count_gaps(rows["study_id"], _labeler_of(files), files.get(_EXPERTS))
+    if _EXPERTS in files:
+        parts = rows.select("study_id", official_split=_official_split(files[_SPLIT], rows["dicom_id"]))
+        lines += count_untested(parts, files[_EXPERTS])
     return lines + count_strange_images(rows["dicom_id"], _cxr_lt_of(files))
 
 

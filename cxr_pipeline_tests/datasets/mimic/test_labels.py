@@ -74,6 +74,17 @@ def test_studies_without_a_row_and_rows_without_a_study_are_counted(root):
     assert strangers.endswith("1 of its 1 rows are of no study of the metadata")
 
 
+def test_expert_rows_of_studies_outside_the_test_set_are_counted(root):
+    def told():
+        return [line for line in DATASETS["mimic"].find_gaps(root) if "outside" in line]
+
+    write_experts(root, label_row(OTHER, Edema="1.0"))  # of the test set
+    assert told() == []
+    write_experts(root, label_row(Edema="1.0"), label_row(OTHER, Edema="1.0"))
+    (line,) = told()
+    assert "test-set-labeled.csv: 1 of its 2 rows are of studies outside the official test set" in line
+
+
 def test_studies_that_the_release_itself_leaves_out_are_no_gap(tmp_path):
     studies = pl.select(pl.int_range(STUDIES).cast(pl.String).str.zfill(8).alias("study_id")).to_series()
     labeler = tmp_path / "mimic-cxr-2.0.0-chexpert.csv"
