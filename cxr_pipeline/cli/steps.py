@@ -20,6 +20,7 @@ from cxr_pipeline.images.prepare.progress import Pace
 from cxr_pipeline.labels.boxes import box_table, describe_placement
 from cxr_pipeline.labels.harmonize import LabelResult
 from cxr_pipeline.labels.policy import DEFAULT_POLICY, LabelPolicy
+from cxr_pipeline.labels.quality import describe_edits
 from cxr_pipeline.labels.reports.imports import StatesFile
 from cxr_pipeline.labels.reports.tables import is_reported, label_source
 from cxr_pipeline.launch.job import Job
@@ -68,6 +69,7 @@ def labels(
             write_report_evidence(_lake(settings), dataset, folder)
             write_imported_states(_lake(settings), dataset, folder, states_of(settings, name))
         result = write_labels(_lake(settings), dataset, folder, policy=policy)
+    gaps += describe_edits(dataset, folder, result.table) if policy == DEFAULT_POLICY else []
     return result, [*dict.fromkeys(gaps + _describe_boxes(dataset, folder))]  # both tell of an unreadable file
 
 

@@ -4,15 +4,18 @@ from pathlib import Path
 
 import polars as pl
 
+from cxr_pipeline.datasets.base import Dataset
 from cxr_pipeline.datasets.files.strict_csv import read_csv
 from cxr_pipeline.datasets.quality import Verdict
 from cxr_pipeline.labels.mapping import read_mapping
 from cxr_pipeline.labels.summary import count_labels
+from cxr_pipeline.pathologies import PATHOLOGIES
 
-# Counts of positive and of null cells in the full public release under the mappings and the default policy of this
-# project, with the images they are of.
+# Counts of positive, uncertain and null cells in the full public release under the mappings and the default policy of
+# this project, with the images they are of.
 _PUBLISHED = Path(__file__).parent / "published.csv"
-_COUNTS = ("positives", "unknowns", "images")
+_COUNTS = ("positives", "uncertains", "unknowns", "images")
+_NAMED = 3  # classes in a message
 
 MIN_REPORT_F1 = {"micro": 0.91, "macro": 0.88}  # below, a change of lexicon or rules has cost too much
 
@@ -74,9 +77,52 @@ def judge_labeler(scores: pl.DataFrame) -> Verdict:
 
 
 def read_published(dataset: str) -> pl.DataFrame:
-    """`pathology, positives, unknowns, images` of the published release; empty where no public count is known."""
+    """`pathology, positives, uncertains, unknowns, images` of the release; empty where none is public."""
     rows = read_csv(_PUBLISHED, ("dataset", "pathology", *_COUNTS)).filter(pl.col("dataset") == dataset)
     return rows.select("pathology", pl.col(_COUNTS).cast(pl.Int64))
+
+
+def describe_edits(dataset: Dataset, root: Path, table: pl.DataFrame) -> list[str]:
+    """A line where `table`, made by the default policy, has all images of the release and other labels than that.
+
+    Counts are those of the labels that the paper published: of its training part, and without labels of other readers
+    or of more words, which have counts of their own.
+    """
+    published = read_published(dataset.name)
+    images = published["images"].max()
+    rows = table if table.height == images else table.filter(pl.col("official_split") == "train")
+    is_other = table["is_phantom"].any() or rows.height != images or not _is_as_described(rows, published)
+    return [] if is_other else _name_edits(dataset, root, rows, published)
+
+
+def _is_as_described(rows: pl.DataFrame, published: pl.DataFrame) -> bool:
+    """Whether `rows` know the classes with a published count and no others, from those who labelled for the paper.
+
+    Of the sources only PadChest says who did: physicians and its network, both.
+    """
+    known = {name for name in PATHOLOGIES if rows[name].null_count() < rows.height}
+    voices = set(rows["labelled_by"].cast(pl.String).unique())
+    return known == set(published["pathology"]) and voices in ({None}, {"physician", "program"})
+
+
+def _name_edits(dataset: Dataset, root: Path, rows: pl.DataFrame, published: pl.DataFrame) -> list[str]:
+    counts = published.join(count_labels(rows), on="pathology", maintain_order="left")
+    kinds = {"positive": "positives", "uncertain": "uncertains", "null": "unknowns"}
+    found = {"positive": "positive", "uncertain": "uncertain", "null": "unknown"}
+    unlike = [
+        f"{row['pathology']} {row[found[kind]]:,} {kind} ({row[expected]:,} published)"
+        for row in counts.iter_rows(named=True)
+        for kind, expected in kinds.items()
+        if row[found[kind]] != row[expected]
+    ]
+    if not unlike:
+        return []
+    files = ", ".join(path.name for path in list(dataset.find_metadata(root).files.values())[:_NAMED])
+    more = f" and {len(unlike) - _NAMED} more" if len(unlike) > _NAMED else ""
+    return [
+        f"{files}: all images, with other labels than published: {', '.join(unlike[:_NAMED])}{more}. Were cells filled "
+        "in, or uncertain ones replaced (U-Ones, U-Zeros)? Get the published file"
+    ]
 
 
 def compare_prevalence(table: pl.DataFrame, published: pl.DataFrame) -> pl.DataFrame:

@@ -10,6 +10,7 @@ from cxr_pipeline.labels.harmonize import label_table
 from cxr_pipeline.labels.quality import (
     compare_prevalence,
     compare_unknown,
+    describe_edits,
     judge_positives,
     judge_prevalence,
     judge_unknown,
@@ -43,7 +44,9 @@ def published_vindr(folder: Path) -> Path:
     return folder
 
 
-PUBLISHED = pl.DataFrame({"pathology": ["Hernia"], "positives": [10], "unknowns": [20], "images": [100]})
+PUBLISHED = pl.DataFrame(
+    {"pathology": ["Hernia"], "positives": [10], "uncertains": [0], "unknowns": [20], "images": [100]}
+)
 RELEASES = {
     "nih": published_nih,
     "openi": published_openi,
@@ -105,10 +108,38 @@ def test_the_release_itself_has_the_published_counts(source: str, tmp_path: Path
     labels = label_table(DATASETS[source], read(tmp_path)).table
     published = read_published(source)
     counts = count_labels(labels).with_columns(images=pl.lit(labels.height))
-    found = counts.select("pathology", positives="positive", unknowns="unknown", images="images")
+    found = counts.select(
+        "pathology", positives="positive", uncertains="uncertain", unknowns="unknown", images="images"
+    )
     assert published.rows() == found.filter(pl.col("pathology").is_in(published["pathology"].to_list())).rows()
     assert judge_unknown(source, labels).passed
     assert judge_prevalence(source, labels).passed
+    assert describe_edits(DATASETS[source], tmp_path, labels) == []
+
+
+@pytest.mark.realdata
+def test_labels_of_another_reader_are_not_taken_for_edited_ones(tmp_path):
+    shutil.copy(published_file("chexpert_train.csv.gz"), tmp_path / "train_cheXbert.csv.gz")
+    table = label_table(DATASETS["chexpert"], tmp_path).table.with_columns(Edema=pl.lit(0, pl.Int8))
+    assert describe_edits(DATASETS["chexpert"], tmp_path, table) == []
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(
+    ("edit", "told"),
+    [
+        ({-1.0: 1.0}, "Atelectasis 67,115 positive (33,376 published), Atelectasis 0 uncertain (33,739 published)"),
+        ({-1.0: 0.0}, "Atelectasis 0 uncertain (33,739 published), Cardiomegaly 0 uncertain (8,087 published)"),
+        ({None: 0.0}, "Atelectasis 0 null (12 published), Cardiomegaly 0 null (12 published)"),
+    ],
+)
+def test_labels_of_a_whole_release_that_were_edited_are_told_with_their_numbers(tmp_path, edit, told):
+    table = pl.read_csv(published_file("chexpert_train.csv.gz").read_bytes(), infer_schema_length=None)
+    findings = pl.col(table.columns[5:]).cast(pl.Float64)
+    table.with_columns(findings.replace(edit)).write_csv(tmp_path / "train.csv", float_precision=1)
+    (line,) = describe_edits(DATASETS["chexpert"], tmp_path, label_table(DATASETS["chexpert"], tmp_path).table)
+    assert line.startswith(f"train.csv: all images, with other labels than published: {told}")
+    assert "U-Ones" in line
 
 
 def test_phantoms_are_not_compared_with_a_release():
