@@ -133,6 +133,11 @@ def cohort(made: SplitCohort, *, changed: list[str]) -> None:
             f"{unprepared} of the {labelled} images of {dataset} are left out: the image store lacks their pixels. "
             f"Run `cxr images {dataset}`, then `cxr split` again."
         )
+    for dataset, stored, unlabelled in made.unlabelled.rows():
+        print_warning(
+            f"{unlabelled} of the {stored} prepared images of {dataset} are left out: labels/{dataset} has no row of "
+            f"them. Run `cxr labels {dataset}`, then `cxr split` again."
+        )
     if changed:
         print_warning(
             f"{', '.join(changed)}: not as when the patients of this split were placed, who stay where they are. The "

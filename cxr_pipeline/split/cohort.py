@@ -24,6 +24,7 @@ class SplitCohort:
     memory: Memory
     moved: pl.DataFrame  # MoveTable: those of this time
     left_out: pl.DataFrame  # `dataset, labelled, unprepared`: sources with labelled images whose pixels nobody prepared
+    unlabelled: pl.DataFrame  # `dataset, stored, unlabelled`: sources with stored images that nobody labelled
 
     def count_placed(self) -> pl.DataFrame:
         """`dataset, how, patients`: what decided for the patients of the cohort."""
@@ -71,6 +72,7 @@ def build_cohort(
         memory.and_then(placement),
         placement.moves,
         _count_unprepared(labels, indexes),
+        _count_unlabelled(labels, indexes),
     )
 
 
@@ -102,6 +104,16 @@ def _count_unprepared(labels: Mapping[str, pl.DataFrame], indexes: Mapping[str, 
     ]
     schema = {"dataset": pl.String, "labelled": pl.Int64, "unprepared": pl.Int64}
     return pl.DataFrame(counts, schema=schema, orient="row").filter(pl.col("unprepared") > 0)
+
+
+def _count_unlabelled(labels: Mapping[str, pl.DataFrame], indexes: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """Stored images that have no row in the labels of their source, as where these were never made."""
+    counts = [
+        (name, indexes[name].height, indexes[name].join(table, on="image_id", how="anti").height)
+        for name, table in labels.items()
+    ]
+    schema = {"dataset": pl.String, "stored": pl.Int64, "unlabelled": pl.Int64}
+    return pl.DataFrame(counts, schema=schema, orient="row").filter(pl.col("unlabelled") > 0)
 
 
 def _with_copies(images: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from cxr_pipeline.errors import CxrError, SplitError
 from cxr_pipeline.pipeline.images import index_path
 from cxr_pipeline.pipeline.split import write_cohort
 from cxr_pipeline.split.config import SplitConfig
-from cxr_pipeline.storage.lake import write_table
+from cxr_pipeline.storage.lake import Lake, write_table
 from cxr_pipeline.tables.images import StoreIndex
 from cxr_pipeline_tests.images.conftest import picture
 from cxr_pipeline_tests.split.lakes import write_lake, write_pairs
@@ -17,6 +17,7 @@ from cxr_pipeline_tests.split.stores import write_store
 from cxr_pipeline_tests.split.tables import label_rows
 
 run = CliRunner().invoke
+VINDR = label_rows("vindr", ["1", "2"], [None] * 2)
 
 
 @pytest.fixture
@@ -50,12 +51,22 @@ def stored_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An installation with NIH's pictures and VinDr's labels alone, whose split exists."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CXR_HOME", str(tmp_path))
-    nih, vindr = label_rows("nih", ["1", "2", "3"], [None] * 3), label_rows("vindr", ["1", "2"], [None] * 2)
-    lake = write_lake(tmp_path / "lake", nih, vindr)
+    nih = label_rows("nih", ["1", "2", "3"], [None] * 3)
+    lake = write_lake(tmp_path / "lake", nih, VINDR)
     write_store(index_path(lake, "nih").parent, nih, [picture(seed) for seed in range(3)])
     write_table(index_path(lake, "vindr"), StoreIndex.create_empty(), StoreIndex)
     write_cohort(lake, SplitConfig())
     return tmp_path
+
+
+def test_prepared_source_whose_labels_were_never_made_is_told(stored_home: Path):
+    (stored_home / "lake" / "labels" / "nih.parquet").rename(stored_home / "nih.parquet")
+    write_store(index_path(Lake(stored_home / "lake"), "vindr").parent, VINDR, [picture(seed) for seed in range(2)])
+    shown = " ".join(run(app, ["split"]).output.split())
+    assert (
+        "3 of the 3 prepared images of nih are left out: labels/nih has no row of them. Run `cxr labels nih`" in shown
+    )
+    assert "prepared images of vindr" not in shown
 
 
 def test_a_setting_that_changes_nobody_says_so(stored_home: Path):

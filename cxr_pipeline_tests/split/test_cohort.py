@@ -36,6 +36,14 @@ def test_a_source_without_any_prepared_image_is_named():
     assert made.left_out.rows() == [("vindr", 2, 2)]
 
 
+def test_stored_images_without_labels_are_counted():
+    nih, vindr = label_rows("nih", ["1"], [None]), label_rows("vindr", ["1", "2"], [None] * 2)
+    made = split_labels(nih, vindr[:1], indexes=[index_rows(nih), index_rows(vindr)])
+    assert made.table["image_id"].to_list() == ["nih/1_000", "vindr/1_000"]
+    assert made.unlabelled.rows() == [("vindr", 2, 1)]
+    assert split_labels(nih, vindr).unlabelled.is_empty()
+
+
 def blank(labels: pl.DataFrame, patient: str) -> pl.DataFrame:
     """Of this patient no class is known."""
     is_known = pl.col("patient_id") != patient
