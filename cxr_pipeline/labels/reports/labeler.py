@@ -15,12 +15,12 @@ import polars as pl
 
 from cxr_pipeline.errors import TableError
 from cxr_pipeline.labels.reports.lexicon import read_lexicon
-from cxr_pipeline.labels.reports.reader import Mention, Reading, read_report, read_texts
+from cxr_pipeline.labels.reports.reader import Mention, Reading, find_sections, read_report, read_texts
 from cxr_pipeline.labels.reports.states import STRENGTH, spread_states
-from cxr_pipeline.labels.reports.text import BODY, Section, split_sections
+from cxr_pipeline.labels.reports.text import BODY, Section
 from cxr_pipeline.pathologies import PATHOLOGIES
 
-LABELER_VERSION = "3"  # to be raised when the same lexicon comes to read the same text otherwise
+LABELER_VERSION = "4"  # to be raised when the same lexicon comes to read the same text otherwise
 
 _FEWEST_TEXTS = 25_000  # a process for fewer takes longer to start than it saves
 _FINDINGS_SECTIONS = ("findings", BODY)
@@ -92,7 +92,7 @@ def explain(text: str, language: str = "en") -> Explanation:
     mentions = sorted(read_report(text, lexicon), key=lambda mention: (mention.start, mention.end))
     said = {name: [m.state for m in mentions if m.pathology == name and m.state is not None] for name in PATHOLOGIES}
     states = {name: max(values, key=STRENGTH.__getitem__, default=None) for name, values in said.items()}
-    return Explanation(split_sections(text, lexicon.sections), mentions, states)
+    return Explanation(find_sections(text, lexicon), mentions, states)
 
 
 def described_studies(reports: pl.DataFrame) -> pl.DataFrame:

@@ -70,6 +70,7 @@ class Lexicon:
     opening: PhraseSet  # at the end of a heading that denies or doubts: what is listed below is meant
     side: PhraseSet
     closing: frozenset[str]  # words in lower case that answer without a colon before them
+    topics: PhraseSet  # parts of the chest: "Lungs: clear" is no line of a history
     sections: Mapping[str, bool]  # heading in lower case -> whether what stands under it counts
 
 
@@ -114,6 +115,7 @@ def _compile(content: dict, digest: str) -> Lexicon:
         opening=compile_phrases(answers.get("opening", []), terms),
         side=compile_phrases(answers.get("side", []), terms),
         closing=frozenset(answers.get("closing", [])),
+        topics=compile_phrases(sections.get("topics", []), terms),
         sections={**dict.fromkeys(sections["read"], True), **dict.fromkeys(sections["skip"], False)},
     )
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from cxr_pipeline.labels.reports.lexicon import Lexicon, read_lexicon
 from cxr_pipeline.labels.reports.scope import Statement
-from cxr_pipeline.labels.reports.sentence import read_sentence
-from cxr_pipeline.labels.reports.text import BODY, split_sections, split_sentences
+from cxr_pipeline.labels.reports.sentence import is_topic, read_sentence
+from cxr_pipeline.labels.reports.text import BODY, Section, split_sections, split_sentences
 
 
 class Mention(NamedTuple):
@@ -70,9 +70,14 @@ def read_texts(texts: Iterable[tuple[str, str]], language: str) -> Reading:
     return reading
 
 
+def find_sections(text: str, lexicon: Lexicon, section: str = BODY) -> list[Section]:
+    """The sections of a report, or of one section of it, by the headings and the topics of the lexicon."""
+    return split_sections(text, lexicon.sections, section, lambda asked: is_topic(asked, lexicon))
+
+
 def _find_sentences(text: str, lexicon: Lexicon, section: str) -> Iterator[tuple[str, int, str]]:
     """Section, offset and text of each sentence that counts."""
-    for part in split_sections(text, lexicon.sections, section):
+    for part in find_sections(text, lexicon, section):
         if part.is_read:
             for offset, sentence in split_sentences(text, part.start, part.end):
                 yield part.name, offset, sentence

@@ -44,6 +44,17 @@ def read_sentence(sentence: str, lexicon: Lexicon) -> list[Statement]:
     return [said for piece in take_apart(sentence, known) for said in _read_piece(sentence, piece, known)]
 
 
+def is_topic(asked: str, lexicon: Lexicon) -> bool:
+    """Whether the words before a colon ask for a finding or a part of the chest, and say nothing of it."""
+    form = next(normal_forms(asked), None)
+    if form is None:
+        return False
+    if any(end - start == len(form.text) - 1 for start, end in lexicon.topics.find(form.text)):
+        return True
+    named = any(find_names(form.text, words) for words in lexicon.vocabularies.values())
+    return named and not find_cues(form.text, lexicon)
+
+
 @dataclass(frozen=True)
 class _Known:
     """The words of the lexicon of which a sentence has an anchor: what its layout asks of them."""
