@@ -5,7 +5,7 @@ import re
 from cxr_pipeline.labels.reports.layout.pieces import Answer
 from cxr_pipeline.labels.reports.lexicon import Lexicon
 from cxr_pipeline.labels.reports.text import NormalForm, normal_forms
-from cxr_pipeline.pathologies import NEGATIVE, POSITIVE
+from cxr_pipeline.pathologies import NEGATIVE, POSITIVE, UNCERTAIN
 
 _LONGEST = 160  # characters that may tell an answer
 _WORD = re.compile(r"[^\W_]|[?]")
@@ -30,6 +30,8 @@ def read_answer(text: str, lexicon: Lexicon) -> Answer | None:
     is_whole = len(text) <= _LONGEST and _MARKS.fullmatch(form.text, end) is not None
     if _offers(form.text, end, lexicon):  # `yes / no`, `none/small/large`: nothing was chosen
         return Answer(None, 0, len(text), is_whole=True)
+    if state is not None and form.text.startswith("? ", end):
+        state = UNCERTAIN  # `none ?`
     if state == NEGATIVE and not is_whole and _resumes(form.text, end, lexicon):
         state = POSITIVE
     return Answer(state, *_locate(form, at, end), is_whole=is_whole)

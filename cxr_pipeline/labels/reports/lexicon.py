@@ -24,6 +24,7 @@ CUES = (
     "alternative",
     "aside",
     "without_effect",
+    "unresolved",
     "fresh_start",
     "boundary",
 )
@@ -63,6 +64,7 @@ class Lexicon:
     normal: tuple[NormalStatement, ...]
     cues: Mapping[str, PhraseSet]  # in the order of CUES
     list_goes_on: PhraseSet  # behind a fresh start: it was none, the list of what is denied goes on
+    asking: PhraseSet  # at the beginning of a sentence: a question
     answers: Mapping[
         int | None, tuple[PhraseSet, ...]
     ]  # state (None: a blank) -> how a field is answered; may be empty
@@ -110,6 +112,7 @@ def _compile(content: dict, digest: str) -> Lexicon:
         normal=tuple(_normal_statement(entry, terms) for entry in content["normal"]),
         cues=cues,
         list_goes_on=compile_phrases(content["cues"]["list_goes_on"], terms),
+        asking=compile_phrases(content["cues"].get("asking", []), terms),
         answers=_answers(answers, cues, terms) if answers else {},
         resumed=compile_phrases(answers.get("resumed", []), terms),
         opening=compile_phrases(answers.get("opening", []), terms),
@@ -126,7 +129,7 @@ def _answers(
     """A doubt and what looks like a denial ("no change in") answer as they speak in a sentence."""
     return {
         NEGATIVE: (compile_phrases(entry["denied"], terms),),
-        POSITIVE: (compile_phrases(entry["present"], terms), cues["without_effect"]),
+        POSITIVE: (compile_phrases(entry["present"], terms), cues["without_effect"], cues["unresolved"]),
         UNCERTAIN: (compile_phrases(entry["doubted"], terms), cues["uncertain_before"], cues["uncertain_after"]),
         None: (compile_phrases(entry["blank"], terms),),
     }

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from cxr_pipeline.labels.reports.lexicon import CUES, Lexicon, NormalStatement, Vocabulary
 from cxr_pipeline.labels.reports.names import Found, find_names, find_phrases, keep_longest, overlaps
-from cxr_pipeline.labels.reports.text import NormalForm, normal_forms
+from cxr_pipeline.labels.reports.text import QUERY, NormalForm, normal_forms
 from cxr_pipeline.pathologies import NEGATIVE, POSITIVE, UNCERTAIN
 
 _NEGATION = ("negation_before", "negation_after")
@@ -16,6 +16,7 @@ _BEFORE = ("negation_before", "uncertain_before", "aside")
 _AFTER = ("negation_after", "uncertain_after")
 _WEAK = ("versus", "alternative", "aside")  # only where no other cue reaches
 _PARTING = ("boundary", "fresh_start")  # scopes end here
+_VERDICTS = (*_PARTING, "unresolved")  # "edema not resolved, effusion not seen": the first has its own
 _REACH = {
     "uncertain_before": 20,
     "aside": 5,
@@ -57,10 +58,24 @@ def _read_mentions(
     sentence: str, form: NormalForm, vocabularies: list[tuple[str, Vocabulary]], lexicon: Lexicon
 ) -> Iterator[Statement]:
     named = [(pathology, known, name) for pathology, known in vocabularies for name in find_names(form.text, known)]
+    if named and (mark := _question_mark(form.text, lexicon)):
+        yield from (_statement(sentence, form, pathology, UNCERTAIN, name, mark) for pathology, _, name in named)
+        return
     cues = find_cues(form.text, lexicon) if named else []
     for pathology, vocabulary, name in named:
         state, cue = _decide(form.text, name, cues, vocabulary)
         yield _statement(sentence, form, pathology, state, name, cue)
+
+
+def _question_mark(text: str, lexicon: Lexicon) -> Found | None:
+    """The mark that ends the sentence, where it is a question: what it asks is not known."""
+    is_question = text.endswith(" ? ") and begins_question(text, lexicon)
+    return Found("uncertain_after", len(text) - 2, len(text)) if is_question else None
+
+
+def begins_question(text: str, lexicon: Lexicon) -> bool:
+    """Whether the normal form `text` begins as a question does: `has the effusion resolved`."""
+    return lexicon.asking.pattern.match(text, 1) is not None
 
 
 def _read_normal(sentence: str, form: NormalForm, normal: list[NormalStatement]) -> Iterator[Statement]:
@@ -109,15 +124,18 @@ def _state(cue: Found, vocabulary: Vocabulary) -> int | None:
 
 def _reaches(text: str, cue: Found, name: Found, cues: list[Found]) -> bool:
     """Whether the scope of `cue` holds the finding."""
-    if overlaps(cue, [name]):  # "heart is not enlarged"
-        return cue.kind in _NEGATION
+    if overlaps(cue, [name]):  # "heart is not enlarged", "ensure that the effusion has resolved"
+        return cue.kind in _NEGATION or cue.kind == "aside"
     is_before = cue.end <= name.start
     if cue.kind not in (*(_BEFORE if is_before else _AFTER), "versus", "alternative"):
         return False
     if _words_between(text, cue, name) > _REACH.get(cue.kind, len(text)):
         return False
     gap = (cue.end, name.start) if is_before else (name.end, cue.start)
-    return not any(other.kind in _PARTING for other in cues if gap[0] <= other.start and other.end <= gap[1])
+    if text.startswith(QUERY, cue.start) and " , " in text[cue.end - 1 : name.start]:
+        return False  # "?edema, small effusion" doubts one item
+    parting = _PARTING if is_before else _VERDICTS
+    return not any(other.kind in parting for other in cues if gap[0] <= other.start and other.end <= gap[1])
 
 
 def _words_between(text: str, cue: Found, name: Found) -> int:

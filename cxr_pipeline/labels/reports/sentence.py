@@ -10,7 +10,7 @@ from cxr_pipeline.labels.reports.layout.apart import take_apart
 from cxr_pipeline.labels.reports.layout.pieces import Answer, Piece, Span
 from cxr_pipeline.labels.reports.lexicon import Lexicon, NormalStatement, Vocabulary
 from cxr_pipeline.labels.reports.names import Found, find_names
-from cxr_pipeline.labels.reports.scope import Statement, find_cues, read_clause
+from cxr_pipeline.labels.reports.scope import Statement, begins_question, find_cues, read_clause
 from cxr_pipeline.labels.reports.text import NormalForm, normal_forms
 from cxr_pipeline.pathologies import NEGATIVE, POSITIVE, UNCERTAIN
 
@@ -91,6 +91,11 @@ class _Known:
         reaching = [cue for cue in cues if is_open or cue.end == len(form.text)]
         return _STATES[reaching[-1].kind] if reaching else None
 
+    def asks(self, text: str) -> bool:
+        """Whether the text begins as a question does."""
+        form = next(normal_forms(text), None)
+        return form is not None and begins_question(form.text, self.lexicon)
+
     def is_side(self, text: str) -> bool:
         form = next(normal_forms(text), None)
         return form is not None and any(
@@ -123,7 +128,7 @@ def _read_question(sentence: str, piece: Piece, asked: Span, known: _Known) -> I
     if not named and (opened := known.opens(sentence[slice(*asked)])) is not None:
         yield from _read_question(sentence, Piece(piece.said, asked, is_marked=True, state=opened), piece.said, known)
         return
-    is_plain = not named or any(one.cue for one in named)
+    is_plain = not named or (any(one.cue for one in named) and not known.asks(sentence[slice(*asked)]))
     answer = None if is_plain else known.answer(sentence[slice(*piece.said)])
     said = list(_place(known.read(sentence[slice(*piece.said)]), piece.said.start))
     twice = {one.pathology for one in said}  # "Pneumothorax: no pneumothorax" says it in the answer
@@ -142,7 +147,9 @@ def _read_asked(sentence: str, asked: Span, known: _Known) -> Iterator[Statement
 
 
 def _answered(sentence: str, one: Statement, answer: Answer, cue: Span) -> Statement:
-    return Statement(one.pathology, answer.state, one.start, one.end, sentence[slice(*cue)], *cue)
+    is_reversed = one.state == NEGATIVE and answer.state in (NEGATIVE, POSITIVE)  # "Has the effusion resolved? No."
+    state = POSITIVE - answer.state if is_reversed and answer.state is not None else answer.state
+    return Statement(one.pathology, state, one.start, one.end, sentence[slice(*cue)], *cue)
 
 
 def _place(statements: Iterator[Statement], by: int) -> Iterator[Statement]:

@@ -17,7 +17,9 @@ BODY = "body"  # text under no heading
 _MASK = "xxxx"  # what OpenI puts for a word that might identify a person: it may stand inside any phrase
 _LONGEST_WORD = 40
 _LONGEST_SENTENCE = 100  # words; no scope reaches that far, and it bounds the work per sentence
-_TOKEN = re.compile(r"[^\W_]+|[,;:/?()]")
+QUERY = "\u00bf"  # a question mark before what it doubts, "cardiomegaly, ?edema"; others stand behind it
+_TOKEN = re.compile(rf"[^\W_]+|[,;:/?(){QUERY}]")
+_BEFORE = re.compile(r"(?<![\w)\]?!.])\?(?=\s*\w)")
 _WRITTEN = re.compile(r"\S")
 _PARAGRAPH = re.compile(r"\n[ \t\r]*\n")
 _FIELD_LINE = re.compile(r"^[ \t]*(?:[^\w\s][ \t]*)?(?P<asked>[^\W\d][^:\n]{1,40}):", re.MULTILINE)
@@ -101,6 +103,8 @@ def split_sentences(text: str, start: int, end: int) -> Iterator[tuple[int, str]
 
 def normal_forms(sentence: str) -> Iterator[NormalForm]:
     """The sentence in pieces of at most 100 words: one, unless it is no sentence of a person."""
+    if "?" in sentence:
+        sentence = _BEFORE.sub(QUERY, sentence)
     words = [(word, found.span()) for found in _TOKEN.finditer(sentence) if (word := found.group().lower()) != _MASK]
     for at in range(0, len(words), _LONGEST_SENTENCE):
         yield _join(words[at : at + _LONGEST_SENTENCE])

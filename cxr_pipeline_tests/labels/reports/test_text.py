@@ -74,7 +74,7 @@ def test_positions_of_sentences_and_words_point_into_the_text(text):
         assert text[offset : offset + len(sentence)] == sentence
         for form in normal_forms(sentence):
             for word, (start, end) in zip(form.text.split(), form.spans, strict=True):
-                assert sentence[start:end].lower().startswith(word[:40])
+                assert sentence[start:end].replace("?", "\u00bf").lower().startswith(word[:40].replace("?", "\u00bf"))
 
 
 def test_a_normal_form_drops_masks_hyphens_and_capitals():

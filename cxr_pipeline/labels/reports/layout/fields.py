@@ -17,6 +17,7 @@ _FRESH = re.compile(r"[,;|\n]|[ ]{2,}|[.]\s")
 _ENDED = re.compile(r"[,;|\n]|[ ]{4,}|[.]\s")  # two blanks may part the words of a sentence
 _LONGEST = 120  # characters of what is asked
 _MARKS = "*_,;|.)]}>/"
+_QUESTION = re.compile(r"(?<=[\w)\]])\?\s+")
 _DASHES = re.compile(r"\s+[-\u2013\u2014]\s+")
 
 
@@ -31,7 +32,7 @@ class _Head(NamedTuple):
 def take_fields_apart(text: str, words: Words) -> list[Piece]:
     """The fields of a sentence in order, and what stands between them as plain pieces."""
     pieces = list(_find_fields(text, words))
-    return pieces or [Piece(None, part) for part in _split_dashes(text)]
+    return pieces or [Piece(None, part) for dashed in _split_dashes(text) for part in _split_questions(text, dashed)]
 
 
 def _find_fields(text: str, words: Words) -> Iterator[Piece]:
@@ -100,3 +101,12 @@ def _split_dashes(text: str) -> Iterator[Span]:
             yield Span(at, found.start())
             at = found.end()
     yield Span(at, len(text))
+
+
+def _split_questions(text: str, whole: Span) -> Iterator[Span]:
+    """`Small effusion? Cardiomegaly`: the doubt ends with its mark."""
+    at = whole.start
+    for found in _QUESTION.finditer(text, whole.start, whole.end):
+        yield Span(at, found.start() + 1)
+        at = found.end()
+    yield Span(at, whole.end)
