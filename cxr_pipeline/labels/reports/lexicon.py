@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from cxr_pipeline.errors import TableError
+from cxr_pipeline.labels.reports.layout.replies import Replies, compile_replies
 from cxr_pipeline.labels.reports.phrases import PhraseSet, compile_phrases, expand, joint_anchors
 from cxr_pipeline.pathologies import NEGATIVE, PATHOLOGIES, POSITIVE, UNCERTAIN
 
@@ -71,6 +72,7 @@ class Lexicon:
     resumed: PhraseSet  # behind a denial: something is there after all
     opening: PhraseSet  # at the end of a heading that denies or doubts: what is listed below is meant
     side: PhraseSet
+    replies: Replies | None  # lines that answer the line above
     closing: frozenset[str]  # words in lower case that answer without a colon before them
     topics: PhraseSet  # parts of the chest: "Lungs: clear" is no line of a history
     sections: Mapping[str, bool]  # heading in lower case -> whether what stands under it counts
@@ -117,6 +119,7 @@ def _compile(content: dict, digest: str) -> Lexicon:
         resumed=compile_phrases(answers.get("resumed", []), terms),
         opening=compile_phrases(answers.get("opening", []), terms),
         side=compile_phrases(answers.get("side", []), terms),
+        replies=compile_replies(*(answers.get(key, []) for key in ("alone", "reply", "reply_side"))),
         closing=frozenset(answers.get("closing", [])),
         topics=compile_phrases(sections.get("topics", []), terms),
         sections={**dict.fromkeys(sections["read"], True), **dict.fromkeys(sections["skip"], False)},

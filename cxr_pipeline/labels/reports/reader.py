@@ -79,5 +79,5 @@ def _find_sentences(text: str, lexicon: Lexicon, section: str) -> Iterator[tuple
     """Section, offset and text of each sentence that counts."""
     for part in find_sections(text, lexicon, section):
         if part.is_read:
-            for offset, sentence in split_sentences(text, part.start, part.end):
+            for offset, sentence in split_sentences(text, part.start, part.end, lexicon.replies):
                 yield part.name, offset, sentence

@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 from cxr_pipeline.labels.reports.answers import read_answer
 from cxr_pipeline.labels.reports.layout.apart import take_apart
+from cxr_pipeline.labels.reports.layout.lines import split_heading
 from cxr_pipeline.labels.reports.layout.pieces import Answer, Piece, Span
+from cxr_pipeline.labels.reports.layout.replies import Replies
 from cxr_pipeline.labels.reports.lexicon import Lexicon, NormalStatement, Vocabulary
 from cxr_pipeline.labels.reports.names import Found, find_names
 from cxr_pipeline.labels.reports.scope import Statement, begins_question, find_cues, read_clause
@@ -27,6 +29,7 @@ _MAY_BE_LAYOUT = re.compile(rf"[-_.?+\n{_SIGNS}]|  ")  # one class of characters
 _LAYOUT = re.compile(  # without one of these a sentence has no layout
     rf"[{_SIGNS}]|[-+]ve\b|\s-|^-|->|\.{{3}}|  |\?\s|_[xX]|\n\s*(?:\W|\w{{1,4}}[.)])"
 )
+_LAST_PARTED = re.compile(r"[,;](?=[^\s,;]+$)")
 _COLON = ": "  # what a joined piece has between what is asked and what is said
 
 
@@ -38,7 +41,9 @@ def read_sentence(sentence: str, lexicon: Lexicon) -> list[Statement]:
     if not (vocabularies or normal):
         return []
     known = _Known(vocabularies, normal, lexicon)
-    has_layout = _MAY_BE_LAYOUT.search(sentence) and _LAYOUT.search(sentence)
+    has_layout = _MAY_BE_LAYOUT.search(sentence) and (
+        _LAYOUT.search(sentence) or ("\n" in sentence and split_heading(sentence, lexicon.replies) != (0, 0))
+    )
     if not lexicon.answers or not (has_layout or known.closes(lowered)):
         return list(known.read(sentence))
     return [said for piece in take_apart(sentence, known) for said in _read_piece(sentence, piece, known)]
@@ -65,6 +70,10 @@ class _Known:
 
     def read(self, text: str) -> Iterator[Statement]:
         return read_clause(text, self.vocabularies, self.normal, self.lexicon)
+
+    @property
+    def replies(self) -> Replies | None:
+        return self.lexicon.replies
 
     def names(self, text: str) -> bool:
         return any(True for _ in self._find_names(text))
@@ -103,8 +112,8 @@ class _Known:
         )
 
     def closes(self, lowered: str) -> bool:
-        """Whether the last word is an answer: `Pneumothorax no`."""
-        return lowered.rsplit(None, 1)[-1] in self.lexicon.closing
+        """Whether the last word is an answer: `Pneumothorax no`, `Effusion,No`."""
+        return _LAST_PARTED.sub(" ", lowered).rsplit(None, 1)[-1] in self.lexicon.closing
 
     def answer(self, text: str) -> Answer | None:
         return read_answer(text, self.lexicon)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from cxr_pipeline.labels.reports.layout.lines import split_units
+from cxr_pipeline.labels.reports.layout.replies import Replies
 
 BODY = "body"  # text under no heading
 
@@ -89,12 +90,12 @@ def split_sections(
     return sections
 
 
-def split_sentences(text: str, start: int, end: int) -> Iterator[tuple[int, str]]:
+def split_sentences(text: str, start: int, end: int, replies: Replies | None = None) -> Iterator[tuple[int, str]]:
     """Offset and text of each sentence or block of lines of `text[start:end]`, without the blanks around it."""
     if text.find("\n", start, end) < 0 or _PROSE.fullmatch(text, start, end):
         yield from _split_stops(text, start, end)
         return
-    for unit in split_units(text, start, end):
+    for unit in split_units(text, start, end, replies):
         if unit.is_block:
             yield unit.start, text[unit.start : unit.end]
         else:

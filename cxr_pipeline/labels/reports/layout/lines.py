@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from cxr_pipeline.labels.reports.layout.columns import has_marks, names_columns
+from cxr_pipeline.labels.reports.layout.replies import Replies, asks, is_reply
 from cxr_pipeline.labels.reports.layout.wrapping import STOPS, WRAPPED, has_ended, leads_on
 
 BULLET = (
@@ -20,6 +22,7 @@ _MARKED = re.compile(r"\S[^\n]*[ ]{2,}[xX\u2610-\u2612\u2713\u2714](?:[ ]|$)")
 # A bar, a mark in a column, a colon at the end of a line, a line in capitals, a nested bullet, a box at the beginning.
 _MAY_GROUP = re.compile(
     r"[|\t]|  [xX\u2610-\u2612\u2713\u2714]|:[ *_\r]*\n|(?:^|\n)[ ]*[A-Z][^a-z\n]{0,44}\n"
+    r"|\n[ ]*[xXoO_-][ ]+[xXoO_-][ ]|[\])][ ]+[\[(]|[\u2610\u2612\u25a1\u25a0][ ]+[\u2610\u2612\u25a1\u25a0]"
     r"|\n[ ]+[^\s\w]|\n[ ]+\w{1,4}[.):-]|\n[\[(_\u2610-\u2612\u25a0\u25a1]"
 )
 _LONGEST_HEADING = 80
@@ -40,16 +43,17 @@ class _Line(NamedTuple):
     content: str
     is_item: bool  # begins with a bullet, a number or a box
     is_after_gap: bool  # a blank line stands before it
+    is_reply: bool = False  # nothing but an answer
 
 
-def split_units(text: str, start: int, end: int) -> Iterator[Unit]:
+def split_units(text: str, start: int, end: int, replies: Replies | None = None) -> Iterator[Unit]:
     """The units of `text[start:end]` in order; takes a time linear in its length."""
-    lines = list(_find_lines(text, start, end))
+    lines = list(_find_lines(text, start, end, replies))
     widths = _paragraph_widths(lines)
-    may_group = _MAY_GROUP.search(text, start, end) is not None
+    may_group = _MAY_GROUP.search(text, start, end) is not None or any(line.is_reply for line in lines)
     at = 0
     while at < len(lines):
-        unit, stop = _group(lines, at) if may_group else (None, at)
+        unit, stop = _group(lines, at, replies) if may_group else (None, at)
         if unit is None:
             stop, has_boxes = _wrapped_end(lines, at, widths)
             unit = Unit(lines[at].start, lines[stop - 1].end, has_boxes)
@@ -57,8 +61,10 @@ def split_units(text: str, start: int, end: int) -> Iterator[Unit]:
         at = stop
 
 
-def _group(lines: list[_Line], at: int) -> tuple[Unit | None, int]:
+def _group(lines: list[_Line], at: int, replies: Replies | None) -> tuple[Unit | None, int]:
     """The table or list that begins at `at`, and the line behind it."""
+    if (stop := _replies_end(lines, at, replies)) > at:
+        return Unit(lines[at].start, lines[stop - 1].end, is_block=True), stop
     if (stop := _table_end(lines, at)) > at:  # where a cell stands tells its column, so the indent belongs to it
         return Unit(lines[at].start - lines[at].indent, lines[stop - 1].end, is_block=True), stop
     if (stop := _list_end(lines, at)) > at:
@@ -66,14 +72,16 @@ def _group(lines: list[_Line], at: int) -> tuple[Unit | None, int]:
     return None, at
 
 
-def split_heading(block: str) -> tuple[int, int]:
+def split_heading(block: str, replies: Replies | None = None) -> tuple[int, int]:
     """Where the heading of a block ends and where its lines begin; 0 and 0 where it has no heading."""
     first, _, rest = block.partition("\n")
     written = rest.lstrip()
     if not written:
         return 0, 0
     is_above_items = _BULLET.match(written) is not None or _nests_box(first, written)
-    if is_above_items or _is_heading(first) or _stands_out(first.strip(), written.partition("\n")[0]):
+    following = written.partition("\n")[0].rstrip()
+    is_asked = is_reply(following, replies) and asks(first.strip(), is_near=rest[:1] != "\n")
+    if is_asked or is_above_items or _is_heading(first) or _stands_out(first.strip(), following):
         return len(first.rstrip()), len(block) - len(written)
     return 0, 0
 
@@ -97,13 +105,14 @@ def strip_bullet(text: str) -> int:
     return found.end() if found else 0
 
 
-def _find_lines(text: str, start: int, end: int) -> Iterator[_Line]:
+def _find_lines(text: str, start: int, end: int, replies: Replies | None) -> Iterator[_Line]:
     at, is_after_gap = start, False
     for part in text[start:end].split("\n"):
         if content := part.strip():
             indent = len(part) - len(part.lstrip())
             is_item = starts_item(content)
-            yield _Line(at + indent, at + indent + len(content), indent, content, is_item, is_after_gap)
+            placed = (at + indent, at + indent + len(content), indent)
+            yield _Line(*placed, content, is_item, is_after_gap, is_reply(content, replies))
         is_after_gap = not content
         at += len(part) + 1
 
@@ -119,9 +128,26 @@ def _paragraph_widths(lines: list[_Line]) -> list[int]:
     return widths
 
 
+def _replies_end(lines: list[_Line], at: int, replies: Replies | None) -> int:
+    """Behind the answer to the line at `at`, or the answers for either side; `at` where the next line is none."""
+    if at + 1 == len(lines) or lines[at].is_reply or not lines[at + 1].is_reply or replies is None:
+        return at
+    if not asks(lines[at].content, is_near=not lines[at + 1].is_after_gap):
+        return at
+    stop = at + 2
+    while stop < len(lines) and not lines[stop].is_after_gap and replies.side.match(lines[stop].content):
+        stop += 1
+    return stop
+
+
 def _table_end(lines: list[_Line], at: int) -> int:
     """Behind the last row of the table that begins at `at`; `at` where none does."""
     stop = at
+    if at + 1 < len(lines) and names_columns(lines[at].content, lines[at + 1].content):
+        stop = at + 1
+        while stop < len(lines) and not lines[stop].is_after_gap and has_marks(lines[stop].content):
+            stop += 1
+        return stop
     while stop < len(lines) and _is_row(lines[stop].content):
         stop += 1
     if stop == at and at + 1 < len(lines) and _MARKED.match(lines[at + 1].content) and "  " in lines[at].content:

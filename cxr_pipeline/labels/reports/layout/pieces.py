@@ -2,6 +2,8 @@
 
 from typing import NamedTuple, Protocol
 
+from cxr_pipeline.labels.reports.layout.replies import Replies
+
 
 class Span(NamedTuple):
     """Offsets into the sentence or block."""
@@ -33,6 +35,10 @@ class Piece(NamedTuple):
 
 class Words(Protocol):
     """What a layout asks of the lexicon."""
+
+    @property
+    def replies(self) -> Replies | None:
+        """Which lines answer the line above them."""
 
     def names(self, text: str) -> bool:
         """Whether the text names a finding."""

@@ -6,30 +6,14 @@ WRAPPED = 45  # characters: a shorter line was ended by its writer, a longer one
 _TITLE = re.compile(r"[A-Z][a-z]+\b")
 STOPS = (".", "!", ";")
 _PARTS = (",", "/", "(", "-")  # a line that ends so goes on in the next, as does one that ends in one of these words
-_LEADS_ON = frozenset(
-    {
-        *("a", "acute", "an", "and", "any", "as", "at", "be", "been", "by", "evidence", "focal", "for", "from", "has"),
-        *(
-            "have",
-            "in",
-            "is",
-            "are",
-            "was",
-            "were",
-            "may",
-            "large",
-            "left",
-            "right",
-            "likely",
-            "lower",
-            "middle",
-            "upper",
-        ),
-        *("mild", "mildly", "moderate", "new", "no", "nor", "not", "of", "on", "or", "pleural", "possible", "possibly"),
-        *("pulmonary", "small", "suggesting", "than", "that", "the", "there", "this", "to", "versus", "vs", "vs."),
-        *("which", "with", "without"),
-    }
-)
+_ADJECTIVES = """
+    acute focal large left right likely lower middle upper mild mildly moderate new pleural possible possibly pulmonary
+    small"""
+_JOINING = """
+    a an and any as at be been by evidence for from has have in is are was were may no nor not of on or suggesting than
+    that the there this to versus vs vs. which with without"""
+_DESCRIBES = frozenset(_ADJECTIVES.split())  # goes on, unless a capital follows: "Effusion: small" is a line of its own
+_LEADS_ON = _DESCRIBES | frozenset(_JOINING.split())
 _GOES_ON = frozenset(
     {
         *("and", "or", "nor", "of", "in", "on", "at", "to", "for", "with", "without", "by", "from", "is", "are", "was"),
@@ -50,6 +34,8 @@ def has_ended(line: str, following: str, width: int) -> bool:
     short one was ended, and one before a capital.
     """
     word = following.split(None, 1)[0]
+    if _TITLE.match(following) and line.rsplit(None, 1)[-1].lower() in _DESCRIBES:
+        return True
     if leads_on(line) or word.lower() in _GOES_ON:
         return False
     has_room = len(line) + 1 + len(word) <= width

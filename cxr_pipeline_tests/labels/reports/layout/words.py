@@ -3,6 +3,7 @@
 import re
 
 from cxr_pipeline.labels.reports.layout.pieces import Answer
+from cxr_pipeline.labels.reports.layout.replies import compile_replies
 
 _NAME = re.compile(r"(?i)\b(?:effusion|mass)\b")
 _ANSWER = re.compile(r"(?i)[\s(*]*(?P<answer>(?P<no>no|none)|(?P<yes>yes)|(?P<blank>n/a|_+))\b(?P<rest>[\s).,;*]*$)?")
@@ -10,6 +11,8 @@ _ANSWER = re.compile(r"(?i)[\s(*]*(?P<answer>(?P<no>no|none)|(?P<yes>yes)|(?P<bl
 
 class FewWords:
     """Knows effusion and mass, no, none, yes and blanks."""
+
+    replies = compile_replies(["none", "no"], ["a"], ["left", "right"])
 
     def names(self, text):
         return _NAME.search(text) is not None
