@@ -4,6 +4,7 @@ import re
 
 from cxr_pipeline.labels.reports.layout.pieces import Answer
 from cxr_pipeline.labels.reports.lexicon import Lexicon
+from cxr_pipeline.labels.reports.names import find_names
 from cxr_pipeline.labels.reports.text import NormalForm, normal_forms
 from cxr_pipeline.pathologies import NEGATIVE, POSITIVE, UNCERTAIN
 
@@ -67,10 +68,16 @@ def _behind_marks(text: str, at: int) -> int:
     return found.end() if found else at
 
 
+def _names_another(text: str, start: int, lexicon: Lexicon) -> bool:
+    """Whether what goes on up to the next comma names a finding by itself: "none, mild atelectasis"."""
+    part = f" {text[start:].partition(' , ')[0]} "
+    return any(words.anchors.search(part) and find_names(part, words) for words in lexicon.vocabularies.values())
+
+
 def _resumes(text: str, at: int, lexicon: Lexicon) -> bool:
     """Whether something behind a comma is there after all, and is not answered by itself."""
     for start, end in lexicon.resumed.find(text):
         answer = _find_answer(text, lexicon, start + 2) if start >= at else None
         if start >= at and not (answer and answer[0] == NEGATIVE) and end > start:
-            return True
+            return not _names_another(text, start + 2, lexicon)
     return False

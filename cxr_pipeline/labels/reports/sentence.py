@@ -25,11 +25,11 @@ _STATES = {
 _SIGNS = (
     r":=\t|\[{<(\u2192\u21d2\u2026\u2010-\u2015\u25a0\u25a1\u25cb\u25cf\u25c9\u2610-\u2612\u2705\u2713-\u2718\u274c"
 )
-_MAY_BE_LAYOUT = re.compile(rf"[-_.?+\n{_SIGNS}]|  ")  # one class of characters is found fast
+_MAY_BE_LAYOUT = re.compile(rf"[-_.?+\u2212\u00b1\n{_SIGNS}]|  ")  # one class of characters is found fast
 _LAYOUT = re.compile(  # without one of these a sentence has no layout
-    rf"[{_SIGNS}]|[-+]ve\b|\s-|^-|->|\.{{3}}|  |\?\s|_[xX]|\n\s*(?:\W|\w{{1,4}}[.)])"
+    rf"[{_SIGNS}]|[-+]ve\b|\s[-+\u2212\u00b1]|^-|->|\.{{3}}|  |\?\s|_[xX_]|\n\s*(?:\W|\w{{1,4}}[.)])"
 )
-_LAST_PARTED = re.compile(r"[,;](?=[^\s,;]+$)")
+_CELL = re.compile(r"[,;][ ]{0,3}([^\W\d_]{1,12})(?=[,;\n]|$)")  # between commas
 _COLON = ": "  # what a joined piece has between what is asked and what is said
 
 
@@ -112,8 +112,10 @@ class _Known:
         )
 
     def closes(self, lowered: str) -> bool:
-        """Whether the last word is an answer: `Pneumothorax no`, `Effusion,No`."""
-        return _LAST_PARTED.sub(" ", lowered).rsplit(None, 1)[-1] in self.lexicon.closing
+        """Whether the last word or a cell is an answer: `Pneumothorax no`, `Effusion, no, small before`."""
+        if lowered.rsplit(None, 1)[-1] in self.lexicon.closing:
+            return True
+        return any(found.group(1) in self.lexicon.closing for found in _CELL.finditer(lowered))
 
     def answer(self, text: str) -> Answer | None:
         return read_answer(text, self.lexicon)

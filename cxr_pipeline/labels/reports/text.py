@@ -29,8 +29,8 @@ _PROSE = re.compile(r"(?:[^\n:|\t\[]*[.!][ \r]*+(?:\n\s*+|$))++[^\n:|\t\[]*")
 _FULL_CIRCLE, _EMPTY_CIRCLE = "\u25cf", "\u25cb"
 _BULLETS = "\u2022\u25aa\u25cf\u25e6\u2023\u25c6\u25b8\u25ba\u27a2"
 _SENTENCE_END = re.compile(  # each alternative begins with its own character, which is what makes the search fast
-    # not after `vs.`, nor a row of dots, nor between sides
-    r"\.(?=\s|$)(?<!\b[vV][sS][.])(?<!\b[dD][rR][.])(?<!\s[.]{3})(?<!\s[.]{2})(?<![.]{4})(?!\s+(?i:left|right|[RL])\s*:)"
+    # not after `vs.`, nor a row of dots or three before an answer, nor between sides
+    r"\.(?=\s|$)(?<!\b[vV][sS][.])(?<!\b[dD][rR][.])(?<!\s[.]{3})(?<!\s[.]{2})(?<![.]{4})(?!(?<=[.]{3})\s+[A-Za-z]{1,12}\s*(?:[.;,]|$))(?!\s+(?i:left|right|[RL])\s*:)"
     r"|\.(?<=[^\W\d_]{3}[.])(?=[^\W\d_]{2})"  # `clear.No`: the blank is missing
     r"|!(?=\s|$)|;(?=\s|$)(?!\s+(?i:left|right|[RL])\s*[:-])"
     # not before what it asks for ("? small effusion"), nor before its answer ("Effusion? No."), nor before a box

@@ -5,17 +5,21 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from cxr_pipeline.labels.reports.layout.pieces import Piece, Span, Words, trim
-from cxr_pipeline.pathologies import NEGATIVE, POSITIVE
+from cxr_pipeline.pathologies import NEGATIVE, POSITIVE, UNCERTAIN
 
 _TICKED = "\u2611\u2713\u2714\u2705"
 _CROSSED = "\u2717\u2718\u274c\u2715"
 _MIXED = {"\u25a1": "\u25a0", "\u25a0": "\u25a1", "\u25cb": "\u25cf\u25c9", "\u25cf": "\u25cb", "\u25c9": "\u25cb"}
+_EITHER = {"\u00b1", "+/-"}
 _EMPTY_SQUARE = "\u25a1"
 _GLYPHS = f"[{_TICKED}{_CROSSED}\u2610\u2612{''.join(_MIXED)}\u25ef\u2b1c\u25fb]"
 _BOX = re.compile(
     r"\[\s*(?P<square>[xX*\u2713\u2714\u2717\u2718]?)\s*\]|\(\s*(?P<round>[xX*\u2713\u2714]?)\s*\)"
-    r"|[(\[](?P<sign>[-+\u2212\u2013])[)\]]|(?<!\w)(?P<ve>[-+\u2212\u2013])ve\b"
+    r"|[(\[](?P<sign>[-+\u2212\u2013\u00b1]|[+]/-)[)\]]"
+    r"|(?:(?<=\w\s)|(?<=\w\s\s)|(?<=\w\s\s\s))(?P<tail>[-+\u2212\u2013\u00b1])(?=[ \t]*(?:[,;\n]|$))"
+    r"|(?<!\w)(?P<ve>[-+\u2212\u2013])ve\b"
     rf"|(?P<line>_+\s?[xX\u2713\u2714]\s?_*|_{{2,}})|(?P<glyph>{_GLYPHS})"
+    r"|(?<![\w'])(?P<letter>[xXoO])(?=[ ]{1,3}\w)"
 )
 _ENDS = " \t\r\n:=,;|.?-\u2013\u2014\u2022"
 
@@ -23,7 +27,7 @@ _ENDS = " \t\r\n:=,;|.?-\u2013\u2014\u2022"
 class _Box(NamedTuple):
     start: int
     end: int
-    state: int | None  # 1 ticked, 0 crossed out, None empty
+    state: int | None  # 1 ticked, 0 crossed out, -1 either, None empty
     label: Span
 
 
@@ -49,16 +53,26 @@ def _find_boxes(text: str) -> list[_Box]:
 
 
 def _is_box(found: re.Match[str], marks: set[str]) -> bool:
-    """Without a ticked one a line is a blank; without an empty one a circle or a full square is a bullet."""
+    """Without a ticked one a line is a blank, unless it begins the text; without an empty one a circle or a full square
+    is a bullet, a letter a word, and a minus a dash.
+    """
+    if letter := found.group("letter"):
+        return ("o" if letter in "xX" else "x") in {mark.lower() for mark in marks}
+    if found.group("tail"):
+        return found.group() in "+\u00b1" or "+" in marks
     if found.group("line"):
-        return any("_" in mark and mark.strip("_ ") for mark in marks)
+        return found.start() == 0 or any("_" in mark and mark.strip("_ ") for mark in marks)
     other = _MIXED.get(found.group(), "")
     return not other or found.group() == _EMPTY_SQUARE or bool(marks & set(other))
 
 
 def _state(found: re.Match[str], *, crosses_out: bool) -> int | None:
     """`crosses_out`: the crossed box is the other one of a ticked box."""
-    if sign := found.group("sign") or found.group("ve"):
+    if letter := found.group("letter"):
+        return POSITIVE if letter in "xX" else None
+    if sign := found.group("sign") or found.group("ve") or found.group("tail"):
+        if sign in _EITHER:
+            return UNCERTAIN
         return POSITIVE if sign == "+" else NEGATIVE
     if glyph := found.group("glyph"):
         if glyph in _CROSSED or (glyph == "\u2612" and crosses_out):
@@ -80,7 +94,7 @@ def _read_box(asked: Span | None, box: _Box) -> Iterator[Piece]:
     elif box.state == POSITIVE:
         yield Piece(None, box.label)
     elif asked is None:
-        yield Piece(box.label, Span(box.start, box.end), is_marked=True, state=NEGATIVE)
+        yield Piece(box.label, Span(box.start, box.end), is_marked=True, state=box.state)
 
 
 def _label_behind(text: str, boxes: list[_Box]) -> list[_Box]:

@@ -5,16 +5,23 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from cxr_pipeline.labels.reports.layout.pieces import Piece, Span, Words, trim
+from cxr_pipeline.labels.reports.layout.replies import is_reply
 
 # A colon, `=` or an arrow makes a field whatever follows; the others only before an answer, and a blank only between
 # the name of a finding and an answer ("has not  cleared" is a sentence).
 _PARTING = re.compile(
     r"(?P<strong>\s*(?::(?!\d\d)|=+>?|-+>|\u2192|\u21d2)\s*)"
-    r"|(?P<weak>\s+[-\u2013\u2014]+\s+|\.{3,}|\u2026+|\?\s+|\s*[(\[{<](?=[^\s()\[\]{}<>])|[ ]{4,})"
-    r"|(?P<blank>[ ]{2,}|\s(?=\S+$))"
+    r"|(?P<weak>\s+[-\u2013\u2014]+\s+|\.{3,}|\u2026+|\?\s+|\s*[(\[{<](?=[^\s()\[\]{}<>])|[ ]{4,}"
+    r"|[ ]?(?<!_)_{2,}+[ ]?(?=\w))"
+    r"|(?P<blank>[ ]{2,}|\s(?=[^\s()\[\]]+$)|[,;][ ]{0,3}(?=[^\s,;?]+(?:$|[,;\n])))"
 )
 _FRESH = re.compile(r"[,;|\n]|[ ]{2,}|[.]\s")
 _ENDED = re.compile(r"[,;|\n]|[ ]{4,}|[.]\s")  # two blanks may part the words of a sentence
+_SLICED, _SPACED = re.compile(r"[,;/]"), re.compile(r"[ ]{2,}")
+_FEWEST_PARTS, _MOST_PARTS = 2, 4
+_CLOSING = {"(": ")", "[": "]", "{": "}", "<": ">", "_": "_"}
+_LEGEND = re.compile(r"\s?\([^()=\n]{1,20}=[^()\n]{1,60}\)")  # `Effusion (0=no, 1=yes): 0`
+_LED = re.compile(r"[\[{<](?P<said>[^\[\]{}<>\n]{1,40})[\]}>][ \t]+(?P<asked>[^:\n]{1,80})$")
 _LONGEST = 120  # characters of what is asked
 _MARKS = "*_,;|.)]}>/"
 _QUESTION = re.compile(r"(?<=[\w)\]])\?\s+")
@@ -31,6 +38,9 @@ class _Head(NamedTuple):
 
 def take_fields_apart(text: str, words: Words) -> list[Piece]:
     """The fields of a sentence in order, and what stands between them as plain pieces."""
+    led = _LED.match(text)
+    if led and (answer := words.answer(led.group("said"))) and answer.is_whole and words.names(led.group("asked")):
+        return [Piece(Span(*led.span("asked")), Span(*led.span("said")))]
     pieces = list(_find_fields(text, words))
     return pieces or [Piece(None, part) for dashed in _split_dashes(text) for part in _split_questions(text, dashed)]
 
@@ -40,7 +50,8 @@ def _find_fields(text: str, words: Words) -> Iterator[Piece]:
     heads = list(_find_heads(text, words))
     ends = [head.start for head in heads[1:]] + [len(text)]
     for head, end in zip(heads, ends, strict=False):
-        yield Piece(head.asked, trim(text, head.said, end, "/"))
+        said = trim(text, head.said, end, "/")
+        yield from (Piece(head.asked, part) for part in _split_sides(text, said, words) or [said])
     before = trim(text, 0, heads[0].start, _MARKS) if heads else Span(0, 0)
     if before.end > before.start:
         yield Piece(None, before)
@@ -48,10 +59,14 @@ def _find_fields(text: str, words: Words) -> Iterator[Piece]:
 
 def _find_heads(text: str, words: Words) -> Iterator[_Head]:
     at, earlier = 0, None
+    legends = {place: one.start() for one in _LEGEND.finditer(text) for place in range(*one.span())}
     for found in _PARTING.finditer(text):
-        if found.start() == 0 or (not found.group("strong") and not _is_answered(text, found, at, words)):
+        if found.start() == 0 or found.start() in legends:
             continue
-        asked = _find_asked(text, at, found.start(), words, is_first=at == 0)
+        if not found.group("strong") and not _is_answered(text, found, at, words):
+            continue
+        end = legends.get(found.start() - 1, found.start())
+        asked = _find_asked(text, at, end, words, is_first=at == 0)
         start = asked.start
         if earlier and _is_part(text, asked, at, words):
             asked = earlier  # `Effusion: right: none, left: small`
@@ -65,13 +80,49 @@ def _is_answered(text: str, found: re.Match[str], at: int, words: Words) -> bool
     """Whether an answer follows a weak mark and is the whole of what is said, and a finding is asked for."""
     answer = words.answer(text[found.end() : found.end() + _LONGEST])
     if answer is None:
-        return False
+        return _is_enclosed(text, found, at, words)
     end = found.end() + answer.end
     rest = text[end : end + _LONGEST].lstrip("*_)]}>")
-    following = _PARTING.search(text, end, end + _LONGEST)
+    behind = end + len(text[end : end + _LONGEST]) - len(rest.lstrip())
+    following = _PARTING.search(text, behind, end + _LONGEST)
     is_whole = answer.is_whole or rest == "" or _ENDED.match(rest) is not None
-    is_whole = is_whole or (following is not None and words.names(text[end : following.start()]))
+    is_whole = is_whole or (following is not None and words.names(text[behind : following.start()]))
     return is_whole and (not found.group("blank") or words.ends_in_name(text[at : found.start()]))
+
+
+def _is_enclosed(text: str, found: re.Match[str], at: int, words: Words) -> bool:
+    """Whether a finding is named and what it is stands behind it in brackets: `effusion (small, right)`."""
+    closing = _CLOSING.get(found.group().strip()[-1:])
+    end = text.find(closing, found.end(), found.end() + _LONGEST) if closing else -1
+    is_said = end > 0 and is_reply(text[found.end() : end].strip(), words.replies)
+    return is_said and words.ends_in_name(text[at : found.start()])
+
+
+def _split_sides(text: str, said: Span, words: Words) -> list[Span]:
+    """The parts of `R small, L none` without their sides, and those of `None   Small`; none where it is one part."""
+    is_aligned = not _SLICED.search(text, said.start, said.end)
+    parts, at = list[Span](), said.start
+    for found in (_SPACED if is_aligned else _SLICED).finditer(text, said.start, said.end):
+        parts.append(trim(text, at, found.start()))
+        at = found.end()
+    parts = [part for part in [*parts, trim(text, at, said.end)] if part.end > part.start] if parts else []
+    if len(parts) < _FEWEST_PARTS or len(parts) > _MOST_PARTS:
+        return []
+    if is_aligned and all(is_reply(text[slice(*part)], words.replies) for part in parts):
+        return parts
+    sided = [_without_side(text, part, words) for part in parts]
+    return [part for part in sided if part] if all(sided) else []
+
+
+def _without_side(text: str, part: Span, words: Words) -> Span | None:
+    """The part without the side that is its first or last word; None where neither is one."""
+    said = text[slice(*part)]
+    first, last = said.split(None, 1)[0], said.rsplit(None, 1)[-1]
+    if len(first) < len(said) and words.is_side(first):
+        return trim(text, part.start + len(first), part.end, ":")
+    if len(last) < len(said) and words.is_side(last):
+        return trim(text, part.start, part.end - len(last))
+    return None
 
 
 def _is_part(text: str, asked: Span, at: int, words: Words) -> bool:

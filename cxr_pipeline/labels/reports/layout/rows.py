@@ -4,11 +4,13 @@ import re
 from collections.abc import Iterator
 
 from cxr_pipeline.labels.reports.layout.pieces import Piece, Span, Words, trim
+from cxr_pipeline.labels.reports.layout.replies import is_reply
 from cxr_pipeline.pathologies import POSITIVE
 
 _BAR, _TAB, _GAP = re.compile(r"[|]"), re.compile(r"\t"), re.compile(r"[ ]{2,}")
 _MARK = re.compile(r"\W*[xX\u2611\u2612\u2713\u2714\u2705]\W*")
 _LONE_MARK = re.compile(r"(?:[|\t]|[ ]{2})[ ]*\[?[xX\u2611\u2612\u2713\u2714\u2705]\]?[ ]*(?:[|\t\n]|[ ]{2}|$)")
+_PAIR = 2
 _LONGEST_NAME = 60  # characters of a cell that may ask for something; a longer one is a sentence
 
 _Cells = list[tuple[int, Span]]  # number of the column and where the cell lies; empty cells are left out
@@ -19,12 +21,17 @@ def take_rows_apart(block: str, words: Words) -> list[Piece]:
     parting = next(parting for parting in (_BAR, _TAB, _GAP) if parting.search(block))
     pieces: list[Piece] = []
     columns: dict[int, Span] = {}
+    has_sides = False
     has_marks = _LONE_MARK.search(block) is not None
     at = 0
     for number, line in enumerate(block.split("\n")):
         cells = list(_find_cells(block, at, line, parting))
         if number == 0 and has_marks and (named := _name_columns(block, cells, words)):
             columns = named
+        elif number == 0 and _names_sides(block, cells, words):
+            has_sides = True
+        elif has_sides:
+            pieces += _read_sides(block, cells, words)
         else:
             pieces += _read_row(block, cells, columns, words)
         at += len(line) + 1
@@ -51,8 +58,28 @@ def _name_columns(block: str, cells: _Cells, words: Words) -> dict[int, Span]:
     return dict(cells) if is_header else {}
 
 
+def _names_sides(block: str, cells: _Cells, words: Words) -> bool:
+    """`Finding | Right | Left`."""
+    texts = [block[slice(*cell)] for _, cell in cells]
+    return any(map(words.is_side, texts)) and not any(map(words.names, texts))
+
+
+def _read_sides(block: str, cells: _Cells, words: Words) -> Iterator[Piece]:
+    """What is said of either side answers what the first cell asks; a remark behind answers nothing."""
+    texts = [block[slice(*cell)] for _, cell in cells[1:]]
+    said = [words.answer(text) is not None or is_reply(text, words.replies) for text in texts]
+    if not any(said):
+        yield from (Piece(None, cell) for _, cell in cells)
+        return
+    for (_, cell), is_answer in zip(cells[1:], said, strict=True):
+        yield Piece(cells[0][1], cell) if is_answer else Piece(None, cell)
+
+
 def _read_row(block: str, cells: _Cells, columns: dict[int, Span], words: Words) -> Iterator[Piece]:
     """Each cell that names a finding asks for it, and the first cell behind it that says something answers."""
+    if not columns and len(cells) == _PAIR and _answers_before(block, cells, words):
+        yield Piece(cells[1][1], cells[0][1])
+        return
     at = 0
     while at < len(cells):
         asked = cells[at][1]
@@ -66,6 +93,13 @@ def _read_row(block: str, cells: _Cells, columns: dict[int, Span], words: Words)
             yield from (Piece(None, cell) for _, cell in answers)
         else:
             yield _answer(block, asked, answers, columns, words)
+
+
+def _answers_before(block: str, cells: _Cells, words: Words) -> bool:
+    """`No | Effusion`."""
+    first, second = (block[slice(*cell)] for _, cell in cells)
+    answer = words.answer(first)
+    return answer is not None and answer.is_whole and not words.names(first) and words.names(second)
 
 
 def _answer(block: str, asked: Span, answers: _Cells, columns: dict[int, Span], words: Words) -> Piece:
