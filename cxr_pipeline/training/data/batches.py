@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -56,16 +56,21 @@ class Cohort:
 
         Raises TrainingError when the cohort has no image of one of them.
         """
-        absent = sorted(set(sources) - set(self.datasets))
-        if absent:
-            raise TrainingError(
-                f"train_on names {', '.join(absent)}, of which the cohort has no image: expected some of "
-                f"{', '.join(sorted(set(self.datasets)))}."
-            )
+        self.check_sources("train_on", sources)
         datasets = self.datasets.astype(str)
         is_named = np.isin(datasets, list(sources) or datasets)
         is_trained_on = np.isin(datasets, datasets[is_named & (self.splits == "train")])
         return self.take(is_trained_on | (self.splits == "test"))
+
+    def check_sources(self, field: str, sources: Iterable[str]) -> None:
+        """Raises TrainingError when the setting `field` names a source that the cohort has no image of: it is misspelt,
+        and would do nothing."""
+        absent = sorted(set(sources) - set(self.datasets))
+        if absent:
+            raise TrainingError(
+                f"{field} names {', '.join(absent)}, of which the cohort has no image: expected some of "
+                f"{', '.join(sorted(set(self.datasets)))}."
+            )
 
     def select(self, split: str) -> "Cohort":
         """The images of one split, in file order."""

@@ -52,7 +52,9 @@ def fit(config: TrainConfig, inputs: JobInputs, job: Path, report: Report) -> Re
     with open_world(config.device) as world, listen_for_stop() as stop:
         device = choose_device(config.device, local_rank=world.local_rank)
         _seed_torch(config, world)
-        cohort = read_cohort(inputs.cohort).train_on(config.train_on)
+        whole = read_cohort(inputs.cohort)
+        whole.check_sources("source_weights", config.source_weights)
+        cohort = whole.train_on(config.train_on)
         with open_part(cohort, "train", inputs, config) as train, open_part(cohort, "val", inputs, config) as val:
             bias = prevalence_bias(train.targets, train.weights > 0)
             network = build_network(config, n_labels=len(PATHOLOGIES) * train.n_heads, bias=bias)

@@ -229,6 +229,11 @@ def test_who_has_a_say_is_the_same_after_a_resume(partial_inputs, tmp_path, monk
     assert run(partial_inputs, tmp_path / "stopped", **changes)[1] == whole
 
 
+def test_a_misspelt_source_of_source_weights_is_refused_and_not_without_effect(inputs, tmp_path):
+    with pytest.raises(TrainingError, match=r"source_weights names NIH, of .* expected some of chexpert, nih\."):
+        run(inputs, tmp_path, source_weights={"NIH": 2.0, "nih": 1.0})
+
+
 @pytest.mark.parametrize("silenced", [{"source_weights": {"nih": 0.0}}, {"class_weights": {"Mass": 0.0}}])
 def test_cells_that_weigh_nothing_give_a_head_no_say(inputs, tmp_path, silenced):
     events, _ = run(inputs, tmp_path, epochs=1, head_per_source=True, **silenced)
