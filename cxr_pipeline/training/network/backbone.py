@@ -2,6 +2,7 @@
 
 import copy
 import json
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,7 @@ def build_network(
     `pretrained=False` leaves all weights random, for a checkpoint to fill. Raises TrainingError for an unknown
     backbone or a size that it does not take, and CheckpointError when the starting weights cannot be had.
     """
-    if not timm.is_model(config.backbone):
-        raise TrainingError(f"timm {timm.__version__} has no backbone {config.backbone!r}: see timm.list_models().")
+    _check_backbone(config.backbone)
     file = config.weights_file() if pretrained else None
     if file:
         _check_is_there(config, file)
@@ -124,6 +124,19 @@ def starting_weights(network: nn.Module) -> StartingWeights | None:
     timm_network: Any = network
     found: StartingWeights | None = timm_network.pretrained_cfg.get(_STARTED_FROM)
     return found
+
+
+def _check_backbone(backbone: str) -> None:
+    """Raises TrainingError, with the nearest names, where timm has no such network, or not with weights of this tag."""
+    name, _, tag = backbone.partition(".")
+    if not timm.is_model(backbone):
+        near = " or ".join(get_close_matches(name, timm.list_models(), n=3))
+        hint = f", is it {near}?" if near else ": see timm.list_models()."
+        raise TrainingError(f"timm {timm.__version__} has no backbone {backbone!r}{hint}")
+    known = [one.partition(".")[2] for one in timm.list_models(f"{name}.*", pretrained=True)]
+    if tag and tag not in known:
+        expected = f"one of {', '.join(known)}, or {name!r} alone" if known else f"{name!r} alone"
+        raise TrainingError(f"timm {timm.__version__} has no weights {tag!r} of {name}: expected {expected}.")
 
 
 def _check_is_there(config: TrainConfig, file: Path) -> None:

@@ -80,6 +80,16 @@ def test_unknown_backbone_is_told():
         build_network(TrainConfig(backbone="nonsense"))
 
 
+def test_a_name_near_one_of_timm_is_told_it():
+    with pytest.raises(TrainingError, match=r"no backbone 'convnextt_tiny', is it convnext_tiny"):
+        build_network(TrainConfig(backbone="convnextt_tiny", pretrained=""))
+
+
+def test_weights_of_a_tag_that_timm_does_not_have_are_refused_with_those_it_has():
+    with pytest.raises(TrainingError, match=r"no weights 'in22k' of resnet18: expected one of .*a1_in1k"):
+        build_network(TrainConfig(backbone="resnet18.in22k", pretrained=""))
+
+
 @pytest.mark.parametrize("source", ["/nowhere/model.safetensors", "weights.pth", "local-dir:/nowhere", "Hub"])
 def test_starting_weights_that_are_not_there_are_told(source):
     with pytest.raises(CheckpointError, match="expected nothing, `hub`, a .safetensors file or `local-dir:<folder>`"):
