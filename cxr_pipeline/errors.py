@@ -17,6 +17,10 @@ class StorageError(CxrError):
     """Nothing can be written: the disk is full or mounted read-only, or this user may not."""
 
 
+class RecordError(CxrError):
+    """A JSON file that this package wrote, and reads again, is cut off, damaged or was changed by hand."""
+
+
 class ArchiveError(CxrError):
     """Packed pictures cannot be unpacked: a part is missing, cut off or damaged, or the disk is full."""
 

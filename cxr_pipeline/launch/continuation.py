@@ -4,7 +4,6 @@ The state is shared, not moved: the earlier job stays as it was, with its result
 `training.run.snapshot`; that a run says where it comes from, in `training.run.predecessor`.
 """
 
-import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -18,9 +17,10 @@ from cxr_pipeline.errors import JobError
 from cxr_pipeline.launch.job import Job
 from cxr_pipeline.launch.local import exclusively
 from cxr_pipeline.storage.files import write_atomically, write_json, write_text
+from cxr_pipeline.storage.records import read_record
 from cxr_pipeline.training.config import ENDING_FIELDS, TrainConfig
 from cxr_pipeline.training.run.predecessor import Predecessor
-from cxr_pipeline.training.run.program import RESUME
+from cxr_pipeline.training.run.program import RESUME, read_resume
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def _relatives(job: Job) -> Iterator[Relative]:
         other = _identity(path.parent)
         if path.parent != job.folder and _without_end(other) == _without_end(own):
             resume = path.parent / RESUME
-            state = json.loads(resume.read_text()) if resume.is_file() else None
+            state = read_resume(resume) if resume.is_file() else None
             if state or (path.parent / "result.json").is_file():
                 yield Relative(Job(path.parent, job.program), other["config"], state)
 
@@ -109,7 +109,7 @@ def _copy_checkpoint(source: Path, target: Path, config: TrainConfig) -> None:
     """The best weights so far, with the config that an uninterrupted run would have kept them with."""
     if not (source / "config.json").is_file():
         return
-    kept = json.loads((source / "config.json").read_text())
+    kept = read_record(source / "config.json", {"train": dict}, remedy="copy the checkpoint again, or train again")
     _link(source / "model.safetensors", target / "model.safetensors")
     kept["train"] = config.model_dump(mode="json")
     write_text(target / "config.json", to_json(kept, indent=2).decode() + "\n")
@@ -139,7 +139,8 @@ def _note(job: Job, relative: Relative, *, why: str) -> None:
 
 
 def _identity(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "identity.json").read_text())
+    remedy = "delete it, and nothing is gone on from this job"
+    return read_record(folder / "identity.json", {"program": str, "config": dict, "digests": dict}, remedy=remedy)
 
 
 def _without_end(identity: dict[str, Any]) -> dict[str, Any]:

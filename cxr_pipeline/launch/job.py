@@ -9,6 +9,7 @@ from typing import Any
 
 from cxr_pipeline.errors import JobError
 from cxr_pipeline.storage.files import write_json
+from cxr_pipeline.storage.records import read_record
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Job:
         """What the program left; raises JobError when it left nothing."""
         if not self.is_done:
             raise JobError(f"{self.program} has left no result in {self.folder}: see {self.output}.")
-        return json.loads((self.folder / "result.json").read_text())
+        remedy = "delete it and run the same again: what is kept in the folder is gone on from"
+        return read_record(self.folder / "result.json", {}, remedy=remedy)
 
 
 def prepare_job(

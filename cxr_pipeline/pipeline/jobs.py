@@ -1,7 +1,6 @@
 """Jobs over the current cohort and stores, and their MLflow runs: what `training` and `evaluation` share."""
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +12,7 @@ from cxr_pipeline.pipeline.origins import digests_of
 from cxr_pipeline.storage.files import file_digest, write_json
 from cxr_pipeline.storage.lake import Lake, read_table
 from cxr_pipeline.storage.origins import digest_or_absent
+from cxr_pipeline.storage.records import read_record
 from cxr_pipeline.tables.split import CohortTable
 from cxr_pipeline.tracking import TrackedRun, Tracker
 
@@ -62,7 +62,7 @@ def track_job(
 ) -> TrackedRun:
     """The MLflow run of a training job: the one it had, or a new one that follows it (or replays its events)."""
     note = job.folder / "mlflow.json"
-    known = tracker.find_run(json.loads(note.read_text())["run_id"]) if job.is_done and note.exists() else None
+    known = tracker.find_run(_run_id(note)) if job.is_done and note.exists() else None
     if known:
         launch(job, ignore_event)  # which says that nothing is repeated
         return known
@@ -84,6 +84,11 @@ def track_job(
 
 def ignore_event(_: dict[str, Any]) -> None:
     """For a job whose events nobody follows."""
+
+
+def _run_id(note: Path) -> str:
+    remedy = "delete it, and the events are logged into a new MLflow run"
+    return str(read_record(note, {"run_id": str}, remedy=remedy)["run_id"])
 
 
 def _code_digest(package: str) -> str:

@@ -1,6 +1,5 @@
 """Asset `training/checkpoint`: fits the network in a job, and finds the checkpoint that was made last."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from cxr_pipeline.pipeline.origins import check_cohort
 from cxr_pipeline.storage.files import write_json
 from cxr_pipeline.storage.lake import Lake
 from cxr_pipeline.storage.origins import digest_or_absent
+from cxr_pipeline.storage.records import read_record
 from cxr_pipeline.tracking import TrackedRun, Tracker
 
 if TYPE_CHECKING:
@@ -45,11 +45,13 @@ class Checkpoint:
         note = self.job.folder / "weights.json"
         if not note.is_file():
             return None
-        found = json.loads(note.read_text())
+        expected = {"loaded": int, "skipped": list, "missing": list}
+        found = read_record(note, expected, remedy="delete it: it is told to people alone")
         return f"{found['loaded']} loaded, {len(found['skipped'])} skipped, {len(found['missing'])} missing"
 
     def config(self) -> dict[str, Any]:
-        return json.loads((self.folder / "config.json").read_text())
+        expected = {"weights_sha256": str, "cohort_digest": str, "thresholds": dict, "train": dict}
+        return read_record(self.folder / "config.json", expected, remedy="copy the checkpoint again, or train again")
 
 
 def train_checkpoint(
@@ -80,7 +82,8 @@ def current_checkpoint(lake: Lake) -> Checkpoint:
     pointer = lake.root / "training" / "checkpoint.json"
     if not pointer.is_file():
         raise CheckpointError(f"No {pointer}: materialize training/checkpoint, or run `cxr train`, first.")
-    summary = json.loads(pointer.read_text())
+    remedy = "run `cxr train` again, which repeats nothing that is done and writes it anew"
+    summary = read_record(pointer, {"job": str, "weights_sha256": str}, remedy=remedy)
     checkpoint = Checkpoint(Job(lake.folder("training", "jobs") / summary["job"], "cxr_pipeline.training"), summary)
     if not (checkpoint.folder / "config.json").is_file():
         raise CheckpointError(

@@ -4,12 +4,12 @@ A note beside and not within, so that the bytes of a table are those of its cont
 from newer labels keeps its digest, and what was trained on it stays its own. Which inputs count is not decided here.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from cxr_pipeline.errors import OriginError
 from cxr_pipeline.storage.files import file_digest, write_json
+from cxr_pipeline.storage.records import read_record
 
 ABSENT = "nothing"  # the digest of an input that is not there
 _SHOWN = 12  # characters of a digest
@@ -38,7 +38,7 @@ def read_origin(path: Path, *, remedy: str) -> dict[str, str]:
             f"Nothing says what {path} was made from: expected the note {note.name} beside it, which this version "
             f"writes. To be sure of it, {remedy}."
         )
-    said = json.loads(note.read_text(encoding="utf-8"))
+    said = read_record(note, {"sha256": str, "made_from": dict}, remedy=f"to be sure of {path.name}, {remedy}")
     found = digest_or_absent(path)
     if said["sha256"] != found:
         raise OriginError(

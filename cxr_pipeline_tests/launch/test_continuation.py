@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cxr_pipeline.errors import JobError
+from cxr_pipeline.errors import JobError, RecordError
 from cxr_pipeline.launch.continuation import go_on_from_relative
 from cxr_pipeline.launch.job import Job, prepare_job
 from cxr_pipeline.launch.local import exclusively
@@ -209,6 +209,16 @@ def test_a_state_that_was_deleted_is_told(jobs: Jobs):
     for path in short.folder.glob("resume*"):
         path.unlink()
     assert "it keeps no resume.json any more" in reason(jobs.train(config(epochs=2)))
+
+
+@pytest.mark.parametrize("name", ["identity.json", "resume.json"])
+def test_a_damaged_note_of_another_job_is_named_with_what_to_do(name: str, jobs: Jobs):
+    short = jobs.train(config(epochs=1))
+    (short.folder / name).write_text("")
+    with pytest.raises(RecordError, match=rf"{short.folder.name}/{name}, 0 bytes, is no JSON .*; delete it"):
+        jobs.train(config(epochs=2))
+    (short.folder / name).unlink()
+    assert jobs.train(config(epochs=2)).result()["epochs"] == 2
 
 
 def test_a_job_that_is_being_run_is_not_touched(jobs: Jobs):

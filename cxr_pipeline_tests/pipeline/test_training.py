@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cxr_pipeline.errors import CheckpointError
+from cxr_pipeline.errors import CheckpointError, RecordError
 from cxr_pipeline.launch.job import Job
 from cxr_pipeline.pipeline.training import Checkpoint, current_checkpoint, train_checkpoint
 from cxr_pipeline.storage.lake import Lake
@@ -33,6 +33,25 @@ def train(lake: Lake, config: TrainConfig) -> Job:
 def test_evaluation_without_a_checkpoint_says_what_to_run(tmp_path: Path):
     with pytest.raises(CheckpointError, match="cxr train"):
         current_checkpoint(Lake(tmp_path))
+
+
+@pytest.mark.parametrize("content", ["", "{", "{}", "[]"])
+def test_a_damaged_pointer_to_the_checkpoint_is_told(content: str, tmp_path: Path):
+    (tmp_path / "training").mkdir()
+    (tmp_path / "training" / "checkpoint.json").write_text(content)
+    with pytest.raises(RecordError, match=r"checkpoint\.json.*run `cxr train` again, which repeats nothing"):
+        current_checkpoint(Lake(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["result.json", "mlflow.json"])
+def test_a_damaged_note_of_a_job_is_named_and_the_same_goes_on_without_it(name: str, lake: Lake):
+    config = TINY.model_copy(update={"epochs": 1, "seed": 5})
+    job = train(lake, config)
+    (job.folder / name).write_text("{")
+    with pytest.raises(RecordError, match=rf"{name}.*; delete it"):
+        train(lake, config)
+    (job.folder / name).unlink()
+    assert train(lake, config).result()["epochs"] == 1
 
 
 def test_another_loader_finds_the_job_that_was_done_and_another_seed_does_not(lake: Lake):

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from cxr_pipeline.errors import OriginError
+from cxr_pipeline.errors import OriginError, RecordError
 from cxr_pipeline.storage.origins import ABSENT, check_origin, digest_or_absent, origin_path, read_origin, write_origin
 
 
@@ -38,6 +38,13 @@ def test_note_speaks_of_the_bytes_that_it_was_written_for(table: Path):
 def test_file_without_a_note_is_of_unknown_origin(table: Path):
     origin_path(table).unlink()
     with pytest.raises(OriginError, match="Nothing says what"):
+        read_origin(table, remedy="make it")
+
+
+@pytest.mark.parametrize("content", ["", '{"sha256": ', "[]", '{"sha256": 3, "made_from": {}}'])
+def test_a_damaged_note_is_told_with_what_to_make_again(table: Path, content: str):
+    origin_path(table).write_text(content)
+    with pytest.raises(RecordError, match=r"table\.origin\.json.*to be sure of table\.parquet, make it\."):
         read_origin(table, remedy="make it")
 
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from cxr_pipeline.errors import CxrError, Interrupted, JobError
 from cxr_pipeline.storage.faults import tell_fault, told_faults
 from cxr_pipeline.storage.files import write_json
+from cxr_pipeline.storage.records import read_record
 
 Event = dict[str, Any]
 Report = Callable[[Event], None]
@@ -72,9 +73,15 @@ def run_program(job: Path, body: Body) -> int:
 def rewind_events(job: Path) -> None:
     """Cuts `events.jsonl` to what a program that goes on will not tell again; to nothing where none goes on."""
     events, resume = job / "events.jsonl", job / RESUME
-    kept = int(json.loads(resume.read_text())["events_bytes"]) if resume.is_file() else 0
+    kept = int(read_resume(resume)["events_bytes"]) if resume.is_file() else 0
     if events.is_file():
         os.truncate(events, min(kept, events.stat().st_size))
+
+
+def read_resume(path: Path) -> Event:
+    """What a run left to go on from, see `training.run.snapshot`; raises RecordError where it is damaged."""
+    expected = {"state": str, "config": dict, "events_bytes": int, "steps_done": int, "progress": dict}
+    return read_record(path, expected, remedy="delete it, and the run begins anew")
 
 
 def read_model(path: Path, model: type[Model]) -> Model:

@@ -4,7 +4,6 @@ In a job folder: `resume-<n>.safetensors`, and `resume.json`, written after it, 
 and their augmentation follow from seed, epoch and step, so they need no state of their own.
 """
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from safetensors import SafetensorError
 from cxr_pipeline.errors import TrainingError
 from cxr_pipeline.storage.files import write_atomically, write_json
 from cxr_pipeline.training.run.learner import Learner
-from cxr_pipeline.training.run.program import RESUME, JobInputs
+from cxr_pipeline.training.run.program import RESUME, JobInputs, read_resume
 
 
 @dataclass
@@ -60,7 +59,7 @@ def load_snapshot(job: Path, learner: Learner, inputs: JobInputs) -> Progress:
     """
     if not (job / RESUME).is_file():
         return Progress()
-    state = json.loads((job / RESUME).read_text())
+    state = read_resume(job / RESUME)
     asked = (learner.config.deciding(), inputs.cohort_digest)
     if (state["config"], state["cohort_digest"]) != asked:
         raise TrainingError(f"{job / RESUME} is of a run with another config or cohort: delete it to begin anew.")

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from cxr_pipeline.errors import TrainingError
+from cxr_pipeline.errors import RecordError, TrainingError
 from cxr_pipeline.training.__main__ import main
 from cxr_pipeline.training.network.backbone import build_network
 from cxr_pipeline.training.run.learner import Learner
@@ -200,6 +200,14 @@ def test_a_damaged_state_is_told(inputs, tmp_path):
     (state,) = job.glob("resume-*.safetensors")
     os.truncate(state, 1000)
     with pytest.raises(TrainingError, match=r"delete resume\.json"):
+        fit(CONFIG, inputs, job, lambda event: None)
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"state": "resume-1.safetensors"}'])
+def test_a_damaged_note_of_the_state_is_told(inputs, tmp_path, content):
+    job = stopped(inputs, tmp_path)
+    (job / "resume.json").write_text(content)
+    with pytest.raises(RecordError, match=r"resume\.json.*delete it, and the run begins anew"):
         fit(CONFIG, inputs, job, lambda event: None)
 
 
