@@ -7,7 +7,7 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from cxr_pipeline.cli.messages import print_warning
+from cxr_pipeline.cli.messages import print_note, print_warning
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.base import Dataset
 from cxr_pipeline.datasets.files.folders import phantom_marker
@@ -128,11 +128,17 @@ def cohort(made: SplitCohort, *, changed: list[str]) -> None:
         print_warning(f"{count:,} images of {name} have no official part: its test images may be trained on")
     for dataset, _, moved_from, moved_to, reason, patients in count_moves(made.moved).rows():
         print_warning(f"{patients} patients of {dataset} moved from {moved_from} to {moved_to} ({reason}): train again")
-    for dataset, labelled, unprepared in made.left_out.rows():
-        print_warning(
-            f"{unprepared} of the {labelled} images of {dataset} are left out: the image store lacks their pixels. "
-            f"Run `cxr images {dataset}`, then `cxr split` again."
-        )
+    for dataset, labelled, not_frontal, unprepared in made.left_out.rows():
+        if not_frontal:
+            print_note(
+                f"{not_frontal:,} of the {labelled:,} images of {dataset} are left out, laterals or of unknown view: "
+                "the cohort takes frontal ones alone"
+            )
+        if unprepared:
+            print_warning(
+                f"{unprepared:,} of the {labelled:,} images of {dataset} are left out: the image store lacks their "
+                f"pixels. Run `cxr images {dataset}`, then `cxr split` again; where files are missing it stays so."
+            )
     for dataset, stored, unlabelled in made.unlabelled.rows():
         print_warning(
             f"{unlabelled} of the {stored} prepared images of {dataset} are left out: labels/{dataset} has no row of "

@@ -39,8 +39,8 @@ def cohort(
     made = write_cohort(installation.lake, settings, start_over=config.start_over)
     if made.moved.height:
         context.log.warning(f"{made.moved.height} patients moved to a stricter split: see the page of this asset")
-    if made.left_out.height:
-        context.log.warning(f"{made.left_out['unprepared'].sum()} labelled images have no pixels in an image store")
+    if unprepared := made.left_out["unprepared"].sum():
+        context.log.warning(f"{unprepared} frontal labelled images have no pixels in an image store")
     return table_result(
         installation.lake.table(STAGE, "cohort"),
         rows=made.table.height,

@@ -11,6 +11,7 @@ from cxr_pipeline.split.assignment import assign_patients
 from cxr_pipeline.split.config import SplitConfig
 from cxr_pipeline.split.groups import group_duplicates, group_patients
 from cxr_pipeline.split.history import Memory
+from cxr_pipeline.tables.raw import FRONTAL_VIEWS
 from cxr_pipeline.tables.split import CohortTable
 
 _LINKS = ["image_id", "patient_id", "study_id", "dataset", "official_split"]
@@ -23,7 +24,7 @@ class SplitCohort:
     table: pl.DataFrame  # CohortTable
     memory: Memory
     moved: pl.DataFrame  # MoveTable: those of this time
-    left_out: pl.DataFrame  # `dataset, labelled, unprepared`: sources with labelled images whose pixels nobody prepared
+    left_out: pl.DataFrame  # of sources with labelled images that have no pixels, see `_count_without_pixels`
     unlabelled: pl.DataFrame  # `dataset, stored, unlabelled`: sources with stored images that nobody labelled
 
     def count_placed(self) -> pl.DataFrame:
@@ -71,7 +72,7 @@ def build_cohort(
         table.select(CohortTable.column_names()).sort("image_id"),
         memory.and_then(placement),
         placement.moves,
-        _count_unprepared(labels, indexes),
+        _count_without_pixels(labels, indexes),
         _count_unlabelled(labels, indexes),
     )
 
@@ -96,14 +97,19 @@ def _usable_images(labels: pl.DataFrame, index: pl.DataFrame) -> pl.DataFrame:
     return labels.filter(is_labelled).join(stored, on="image_id", how="inner", maintain_order="left")
 
 
-def _count_unprepared(labels: Mapping[str, pl.DataFrame], indexes: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """Labelled images that the store of their source knows neither as pixels nor as quarantined."""
-    counts = [
-        (name, table.height, table.join(indexes[name], on="image_id", how="anti").height)
-        for name, table in labels.items()
-    ]
-    schema = {"dataset": pl.String, "labelled": pl.Int64, "unprepared": pl.Int64}
-    return pl.DataFrame(counts, schema=schema, orient="row").filter(pl.col("unprepared") > 0)
+def _count_without_pixels(labels: Mapping[str, pl.DataFrame], indexes: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """`dataset, labelled, not_frontal, unprepared`, images that a store knows neither as pixels nor as quarantined.
+
+    No store takes the `not_frontal` ones, laterals and those of unknown view; `unprepared` are frontal.
+    """
+    is_frontal = pl.col("view").is_in(FRONTAL_VIEWS)
+    counts = []
+    for name, table in labels.items():
+        absent = table.join(indexes[name], on="image_id", how="anti")
+        frontal = absent.filter(is_frontal).height
+        counts.append((name, table.height, absent.height - frontal, frontal))
+    schema = {"dataset": pl.String, "labelled": pl.Int64, "not_frontal": pl.Int64, "unprepared": pl.Int64}
+    return pl.DataFrame(counts, schema=schema, orient="row").filter(pl.col("not_frontal") + pl.col("unprepared") > 0)
 
 
 def _count_unlabelled(labels: Mapping[str, pl.DataFrame], indexes: Mapping[str, pl.DataFrame]) -> pl.DataFrame:

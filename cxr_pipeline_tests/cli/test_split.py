@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
@@ -11,6 +12,7 @@ from cxr_pipeline.pipeline.split import write_cohort
 from cxr_pipeline.split.config import SplitConfig
 from cxr_pipeline.storage.lake import Lake, write_table
 from cxr_pipeline.tables.images import StoreIndex
+from cxr_pipeline.tables.labels import LabelTable
 from cxr_pipeline_tests.images.conftest import picture
 from cxr_pipeline_tests.split.lakes import write_lake, write_pairs
 from cxr_pipeline_tests.split.stores import write_store
@@ -83,6 +85,16 @@ def test_labelled_images_without_pixels_are_counted(stored_home: Path):
     output = " ".join(run(app, ["split"]).output.split())
     assert "2 of the 2 images of vindr are left out" in output
     assert "images of nih are left out" not in output
+
+
+def test_laterals_are_told_without_advice_that_changes_nothing(stored_home: Path):
+    lake = Lake(stored_home / "lake")
+    vindr = label_rows("vindr", ["1", "2"], [None] * 2)
+    lateral = pl.lit("LATERAL").cast(vindr.schema["view"])
+    write_table(lake.table("labels", "vindr"), vindr.with_columns(view=lateral), LabelTable)
+    output = " ".join(run(app, ["split"]).output.split())
+    assert "note: 2 of the 2 images of vindr are left out, laterals or of unknown view" in output
+    assert "cxr images vindr" not in output
 
 
 def test_settings_are_read_from_the_command_line():

@@ -27,13 +27,21 @@ def test_quarantined_and_missing_images_are_left_out():
     index = index_rows(nih, quarantined=["nih/2_001"]).filter(pl.col("image_id") != "nih/3_002")
     made = split_labels(nih, indexes=[index])
     assert made.table["image_id"].to_list() == ["nih/1_000"]
-    assert made.left_out.rows() == [("nih", 3, 1)]  # what is in quarantine was prepared
+    assert made.left_out.rows() == [("nih", 3, 0, 1)]  # what is in quarantine was prepared
 
 
 def test_a_source_without_any_prepared_image_is_named():
     nih, vindr = label_rows("nih", ["1"], [None]), label_rows("vindr", ["1", "2"], [None] * 2)
     made = split_labels(nih, vindr, indexes=[index_rows(nih), index_rows(vindr).clear()])
-    assert made.left_out.rows() == [("vindr", 2, 2)]
+    assert made.left_out.rows() == [("vindr", 2, 0, 2)]
+
+
+def test_laterals_are_not_taken_for_images_that_wait_to_be_prepared():
+    kinds = label_rows("nih", ["1"], [None]).schema["view"]
+    views = pl.Series("view", ["PA", "LATERAL", "UNKNOWN", "AP"])
+    nih = label_rows("nih", ["1", "2", "3", "4"], [None] * 4).with_columns(views.cast(kinds))
+    made = split_labels(nih, indexes=[index_rows(nih).filter(pl.col("image_id") == "nih/1_000")])
+    assert made.left_out.rows() == [("nih", 4, 2, 1)]
 
 
 def test_stored_images_without_labels_are_counted():
