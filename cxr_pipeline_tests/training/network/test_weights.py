@@ -175,15 +175,39 @@ def test_a_whole_network_is_refused_with_the_way_to_its_state_dict(tmp_path: Pat
     assert starting_weights(built(tmp_path / "weights-tensors.pt", "densenet121")).missing == []
 
 
+PICKLED_BESIDE = {
+    "state_dict": lambda tensors: {"state_dict": tensors, "args": Namespace(lr=1)},
+    "model, as MAE": lambda tensors: {"model": tensors, "optimizer": {"state": {}}, "args": Namespace(lr=1)},
+    "another name, as SimMIM": lambda tensors: {"encoder": tensors, "epoch": 3, "args": Namespace(lr=1)},
+    "at the top": lambda tensors: {**tensors, "args": Namespace(lr=1)},
+}
+
+
+@pytest.mark.parametrize("place", PICKLED_BESIDE)
 def test_settings_that_were_pickled_beside_the_tensors_are_refused_with_a_way_that_works(
-    tensors: Tensors, tmp_path: Path
+    place: str, tensors: Tensors, tmp_path: Path
 ):
-    file = saved(tmp_path, {"state_dict": tensors, "args": Namespace(lr=1)})
+    file = saved(tmp_path, PICKLED_BESIDE[place](tensors))
     with pytest.raises(CheckpointError, match=r"holds a pickled argparse\.Namespace") as caught:
         built(file)
     told = str(caught.value)
     exec(told[told.index('python -c "') + len('python -c "') : told.rindex('"')])  # noqa: S102
     assert same_body(built(tmp_path / "weights-tensors.pt"), tensors)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a pointer of Git LFS: .*git lfs pull"),
+        (b"<!DOCTYPE html><title>404</title>", "a web page, .*download the file again"),
+        (b"gAMA", "it starts with b'gAMA'"),
+    ],
+)
+def test_a_file_that_is_none_is_told_by_what_it_starts_with(content: bytes, told: str, tmp_path: Path):
+    (tmp_path / "weights.bin").write_bytes(content)
+    with pytest.raises(CheckpointError, match=told) as caught:
+        built(tmp_path / "weights.bin")
+    assert "weights_only" not in str(caught.value)
 
 
 UNREADABLE = {
