@@ -1,4 +1,5 @@
-"""The commands of `cxr` and their exit codes: 0 done, 1 a CxrError (printed without a traceback), 2 wrong usage."""
+"""The commands of `cxr` and their exit codes: 0 done, 1 a CxrError (printed without a traceback), 2 wrong usage, 75
+(EX_TEMPFAIL) stopped by a signal after its state was saved: the same command goes on."""
 
 import sys
 from typing import Annotated
@@ -8,10 +9,11 @@ import typer
 from cxr_pipeline.cli import export, images, labels, predict, reports, show, split, steps, train
 from cxr_pipeline.cli.arguments import Root, Source
 from cxr_pipeline.cli.explained import explained_by
-from cxr_pipeline.cli.messages import print_error
-from cxr_pipeline.errors import CxrError
+from cxr_pipeline.cli.messages import print_error, print_note
+from cxr_pipeline.errors import CxrError, Interrupted
 from cxr_pipeline.settings import Settings
 from cxr_pipeline.storage.faults import tell_fault
+from cxr_pipeline.training.run.program import REQUEUE
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,6 +38,9 @@ def main() -> None:
     """Entry point: a failure that the user can mend is one message on stderr and exit code 1."""
     try:
         app()
+    except Interrupted as stopped:
+        print_note(str(stopped))
+        sys.exit(REQUEUE)
     except CxrError as error:
         print_error(str(error))
         sys.exit(1)

@@ -1,3 +1,7 @@
+import fcntl
+import os
+import signal
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -7,6 +11,7 @@ import pytest
 from cxr_pipeline.errors import JobError
 from cxr_pipeline.launch.job import EventTail, Job, prepare_job
 from cxr_pipeline.launch.local import run_job
+from cxr_pipeline.training.run.program import REQUEUE
 
 PROGRAMS = {
     "counts_epochs": """
@@ -19,6 +24,17 @@ with (job / "events.jsonl").open("a") as events:
 """,
     "fails_loudly": "import sys; print('CUDA out of memory'); sys.exit(3)",
     "leaves_nothing": "",
+    "saves_and_leaves": """
+import json, os, pathlib, signal, sys
+job = pathlib.Path(sys.argv[1])
+def save(number, frame):
+    (job / "saved").write_text("all")
+    sys.exit(75)
+signal.signal(signal.SIGTERM, save)
+(job / "events.jsonl").write_text(json.dumps({"event": "start", "pid": os.getpid()}) + "\\n")
+while True:
+    signal.pause()
+""",
     "never_ends": """
 import pathlib, sys, time
 job = pathlib.Path(sys.argv[1])
@@ -101,6 +117,50 @@ def test_two_runs_over_one_folder_are_refused(job_of):
         run_job(job)
     release.set()
     thread.join()
+
+
+LAUNCHER = """
+import json, pathlib, sys
+from cxr_pipeline.errors import Interrupted
+from cxr_pipeline.launch.job import Job
+from cxr_pipeline.launch.local import run_job
+try:
+    run_job(Job(pathlib.Path(sys.argv[1]), sys.argv[2]), on_event=lambda event: print(event["pid"], flush=True))
+except Interrupted:
+    sys.exit(75)
+"""
+
+
+def launcher_of(job: Job) -> tuple[subprocess.Popen, int]:
+    """A process that runs the job, and the process id of the program that it started."""
+    launcher = subprocess.Popen([sys.executable, "-c", LAUNCHER, job.folder, job.program], stdout=subprocess.PIPE)
+    assert launcher.stdout
+    with launcher.stdout as output:
+        return launcher, int(output.readline())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_to_the_launcher_lets_the_program_save_and_ends_with_it(job_of, number: int):
+    job = job_of("saves_and_leaves")
+    launcher, _ = launcher_of(job)
+    launcher.send_signal(number)
+    assert launcher.wait(60) == REQUEUE
+    assert (job.folder / "saved").is_file()
+    assert run_job_is_free(job)
+
+
+def test_the_program_of_a_launcher_that_was_killed_keeps_the_folder_and_is_named(job_of):
+    job = job_of("saves_and_leaves")
+    launcher, program = launcher_of(job)
+    launcher.kill()
+    launcher.wait(60)
+    with pytest.raises(JobError, match=rf"is being run by another process, process {program}: .*`kill {program}`"):
+        run_job(job)
+    os.kill(program, signal.SIGTERM)
+    with (job.folder / ".lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # until it has left
+    assert (job.folder / "saved").is_file()
+    assert run_job_is_free(job)
 
 
 def test_job_name_depends_on_content_and_not_on_paths(tmp_path: Path):

@@ -246,7 +246,7 @@ def _start_process(images: CohortImages, augment: Augment | None) -> None:
     import cv2
 
     os.setpgrp()
-    for number in (signal.SIGINT, signal.SIGUSR1):
+    for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     cv2.setNumThreads(1)
     _READ.append(partial(_read, images, augment))

@@ -1,5 +1,5 @@
-"""A polite end: SIGTERM (a scheduler's notice), SIGUSR1 (Slurm's early warning) and SIGINT (Ctrl-C) ask a program to
-save and leave."""
+"""A polite end: SIGTERM (a scheduler's notice), SIGUSR1 (Slurm's early warning), SIGINT (Ctrl-C) and SIGHUP (a terminal
+that was closed) ask a program to save and leave."""
 
 import signal
 import threading
@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP)
 
 
 @contextmanager
 def listen_for_stop() -> Iterator[threading.Event]:
     """An event that is set when one of SIGNALS arrives, which otherwise would end the program.
 
-    Python lets the main thread alone do so; in another thread the event stays unset.
+    One that was ignored from the start stays so, as SIGHUP after `nohup`. Python lets the main thread alone do so; in
+    another thread the event stays unset.
     """
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -24,7 +25,8 @@ def listen_for_stop() -> Iterator[threading.Event]:
     def note(_: int, __: FrameType | None) -> None:
         asked.set()
 
-    before = {number: signal.signal(number, note) for number in SIGNALS}
+    heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, note) for number in heard}
     try:
         yield asked
     finally:

@@ -100,6 +100,7 @@ def test_a_run_killed_at_any_step_ends_with_the_same_bits_and_events(undisturbed
         (signal.SIGTERM, os.killpg),
         pytest.param(signal.SIGUSR1, os.kill, marks=pytest.mark.long),
         (signal.SIGINT, os.killpg),
+        pytest.param(signal.SIGHUP, os.kill, marks=pytest.mark.long),
     ],
 )
 def test_a_signal_saves_and_asks_to_be_queued_again(undisturbed, inputs, tmp_path, number, send):
