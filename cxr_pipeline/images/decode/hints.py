@@ -3,6 +3,7 @@
 Nothing is refused for it, and pixels alone are not judged: a PNG does not say that it is a lateral.
 """
 
+import re
 import warnings
 from typing import Any
 
@@ -13,6 +14,7 @@ from cxr_pipeline.images.decode.headers import read_tags
 USUAL_ASPECT = 1.5  # long side over short; frontal radiographs lie below 1.3
 # Defined terms of ViewPosition (PS3.3 C.8.7.1.1.1 and others), and what hospitals write.
 _LATERAL = frozenset({"LL", "RL", "LLD", "RLD", "LAT", "LATERAL", "LLAT", "RLAT", "LEFTLATERAL", "RIGHTLATERAL"})
+_LATERAL_WORD = re.compile(r"\blateral\b(?! decubitus)", re.IGNORECASE)  # not: bilateral; decubitus is a posture
 _ORIENTATION_TAG = 0x0112
 _TURNS = {
     2: "mirrored", 3: "turned by 180 degrees", 4: "mirrored and turned by 180 degrees",
@@ -33,19 +35,28 @@ def find_hints(data: bytes, *, height: int, width: int) -> tuple[str, ...]:
 
 
 def _dicom_hints(data: bytes) -> list[str]:
-    header = read_tags(data, ["ViewPosition", "PatientOrientation"])
+    header = read_tags(data, ["ViewPosition", "PatientOrientation", "ViewCodeSequence"])
     if header is None:
         return []
     view = "".join(letter for letter in str(header.get("ViewPosition") or "").upper() if letter.isalpha())
     row, column = _orientation(header.get("PatientOrientation"))
     hints = []
-    if view in _LATERAL or row in ("A", "P"):
+    if view in _LATERAL or row in ("A", "P") or _is_lateral_by_code(header):
         hints.append("The DICOM header says that this is a lateral view: the network knows frontal ones alone.")
     elif column and column != "F":
         hints.append("The DICOM header says that the picture does not stand upright. Turn it before it is used.")
     elif row == "R":
         hints.append("The DICOM header says that the picture is mirrored: the patient's right is on its right.")
     return hints
+
+
+def _is_lateral_by_code(header: Any) -> bool:
+    """DX files name the view by a code (PS3.3 C.8.11.5, PS3.16 CID 4010), beside which ViewPosition is optional.
+
+    Read by its meaning in words: the numbers of SRT became others in SCT.
+    """
+    meanings = (str(item.get("CodeMeaning") or "") for item in header.get("ViewCodeSequence") or ())
+    return any(_LATERAL_WORD.search(meaning) for meaning in meanings)
 
 
 def _orientation(value: Any) -> tuple[str, str]:

@@ -4,6 +4,7 @@ import io
 
 import pytest
 from PIL import Image
+from pydicom import Dataset, Sequence
 
 from cxr_pipeline.images.decode.hints import find_hints
 from cxr_pipeline_tests.images.conftest import encode, picture
@@ -24,6 +25,17 @@ def turned(form, orientation):
 @pytest.mark.parametrize("view", ["LL", "RL", "LATERAL", "LLD", "L LAT"])
 def test_a_lateral_by_its_view(view):
     assert "lateral view" in hints_of(dicom_of(values_of(), ViewPosition=view))
+
+
+def view_code(meaning: str) -> Sequence:
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = "399067008", "SCT", meaning
+    return Sequence([item])
+
+
+@pytest.mark.parametrize("meaning", ["lateral projection", "Left lateral", "LATERAL"])
+def test_a_lateral_by_the_code_of_its_view(meaning):
+    assert "lateral view" in hints_of(dicom_of(values_of(), ViewCodeSequence=view_code(meaning)))
 
 
 @pytest.mark.parametrize(
@@ -49,6 +61,9 @@ def test_a_picture_by_the_directions_of_its_rows_and_columns(orientation, words)
         {"PatientOrientation": ["L", "F"]},
         {"PatientOrientation": ["LH", "FL"]},
         {"PatientOrientation": ""},
+        {"ViewCodeSequence": view_code("postero-anterior")},
+        {"ViewCodeSequence": view_code("antero-posterior, left lateral decubitus")},
+        {"ViewCodeSequence": Sequence()},
     ],
 )
 def test_an_upright_frontal_has_no_hint(tags):
