@@ -63,9 +63,7 @@ def sheet(name: Source, root: Root = None) -> None:
 
 @app.command()
 def doctor(
-    paths: Annotated[
-        list[Path], typer.Argument(help="Image files, or folders of them", metavar="PATH...", exists=True)
-    ],
+    paths: Annotated[list[Path], typer.Argument(help="Image files, or folders of them", metavar="PATH...")],
     size: Annotated[int | None, typer.Option(min=32, max=2048, help="Side of the stored image; default ours")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON document")] = False,
 ) -> None:

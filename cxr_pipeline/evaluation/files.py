@@ -11,7 +11,7 @@ from cxr_pipeline.evaluation.overlays import OVERLAY_SUFFIX, OverlayWriter
 from cxr_pipeline.images.decode.dicom.preamble import is_dicom
 from cxr_pipeline.images.decode.hints import find_hints
 from cxr_pipeline.images.decode.pictures import SUFFIXES as OTHER_SUFFIXES
-from cxr_pipeline.images.decode.pixels import read_file
+from cxr_pipeline.images.decode.pixels import is_broken_link, read_file
 from cxr_pipeline.pathologies import PATHOLOGIES
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom", *OTHER_SUFFIXES)
@@ -67,8 +67,8 @@ class FileError(ImageError):
 def find_images(paths: Sequence[Path]) -> list[Path]:
     """The files among `paths` and the images under its folders, sorted within each folder, each file once.
 
-    Images are files of SUFFIXES, and what has none and the magic word of DICOM. Overlays
-    that an earlier call wrote are not.
+    Images are files of SUFFIXES, links of these names that lead nowhere, which are then told, and what has no suffix
+    and the magic word of DICOM. Overlays that an earlier call wrote are not.
     """
     found: list[Path] = []
     for path in paths:
@@ -86,7 +86,7 @@ def predict_files(
     """For each file its prediction, or an error that names it; overlays are written where a writer is given."""
     for path in paths:
         try:
-            data = _read(path)
+            data = read_file(path)
             answer = classifier.classify(data, frame=frame)
         except ImageError as error:
             yield FileError(path, error)
@@ -96,18 +96,11 @@ def predict_files(
         yield FilePrediction(path, answer.probabilities, answer.decisions, written, hints)
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return read_file(path)
-    except ImageError as error:
-        if error.reason == "missing":  # named by a person, where `read_file` speaks of an inventory
-            raise ImageError("missing", "There is no such file or folder. Check the name.") from error
-        raise
-
-
 def _is_image(path: Path) -> bool:
-    if path.name.endswith(OVERLAY_SUFFIX) or not path.is_file():
+    if path.name.endswith(OVERLAY_SUFFIX):
         return False
+    if not path.is_file():
+        return path.suffix.lower() in SUFFIXES and is_broken_link(path)
     return path.suffix.lower() in SUFFIXES or (not _has_suffix(path) and _starts_as_dicom(path))
 
 

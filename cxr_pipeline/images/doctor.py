@@ -16,7 +16,7 @@ from cxr_pipeline.images.decode.hints import find_hints
 from cxr_pipeline.images.decode.kinds import name_picture
 from cxr_pipeline.images.decode.pictures import SUFFIXES as OTHER_SUFFIXES
 from cxr_pipeline.images.decode.pictures import is_picture
-from cxr_pipeline.images.decode.pixels import Radiograph, decode_radiograph, read_file
+from cxr_pipeline.images.decode.pixels import Radiograph, decode_radiograph, is_broken_link, read_file
 from cxr_pipeline.images.decode.reasons import REASONS
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom", *OTHER_SUFFIXES)
@@ -91,7 +91,7 @@ def find_files(paths: Sequence[Path]) -> FoundFiles:
         if not path.is_dir():
             images.append(path)
             continue
-        for file in sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith(".")):
+        for file in sorted(p for p in path.rglob("*") if _is_file(p) and not p.name.startswith(".")):
             if _is_image(file):
                 images.append(file)
             else:
@@ -132,6 +132,10 @@ def _explain_other(path: Path, data: bytes, facts: dict[str, str], size: int) ->
 def _hints(data: bytes, radiograph: Radiograph) -> dict[str, str]:
     hints = find_hints(data, height=radiograph.source_height, width=radiograph.source_width)
     return {"look at": " ".join(hints)} if hints else {}
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file() or is_broken_link(path)
 
 
 def _is_image(path: Path) -> bool:

@@ -114,3 +114,11 @@ def test_folder_without_images_is_not_a_success(tmp_path: Path):
     done = cxr(tmp_path, "doctor", str(tmp_path / "empty"))
     assert done.exit_code == 1
     assert "0 of 0" in done.stdout
+
+
+def test_doctor_explains_names_that_are_not_there_and_links_that_lead_nowhere(tmp_path: Path):
+    (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
+    done = cxr(tmp_path, "doctor", str(tmp_path / "gone.png"), str(tmp_path / "loop.png"))
+    assert done.exit_code == 1
+    assert "There is no such file or folder. Check the name" in done.output
+    assert "The link leads to itself" in done.output

@@ -67,7 +67,8 @@ def test_what_cannot_be_read_is_told_in_its_place_and_the_rest_is_predicted(fold
     answers = list(predict_files([folder / name for name in names], classifier))
     assert [type(answer) for answer in answers] == [FilePrediction, *[FileError] * 3, FilePrediction]
     assert [answer.reason for answer in answers[1:4]] == ["truncated", "not_an_image", "missing"]
-    assert str(answers[3]) == f"{folder / 'absent.png'}: There is no such file or folder. Check the name."
+    told = "There is no such file or folder. Check the name; where an inventory names it, make that again."
+    assert str(answers[3]) == f"{folder / 'absent.png'}: {told}"
 
 
 def test_a_row_is_flat(folder, classifier):
@@ -132,3 +133,12 @@ def test_the_stated_frame_of_several_is_predicted(tmp_path, classifier):
     assert answer.probabilities == expected.probabilities
     (failure,) = predict_files([several], classifier)
     assert "--frame" in str(failure)
+
+
+def test_links_that_lead_nowhere_are_told_and_not_left_out(tmp_path, classifier):
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nothing.png")
+    (tmp_path / "loop.dcm").symlink_to(tmp_path / "loop.dcm")
+    (tmp_path / "notes.txt").symlink_to(tmp_path / "nothing.txt")
+    gone, loop = predict_files(find_images([tmp_path]), classifier)
+    assert str(gone).endswith("gone.png: The link leads to a file that is not there. Mend it, or fetch the file.")
+    assert "The link leads to itself" in str(loop)

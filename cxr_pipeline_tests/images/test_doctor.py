@@ -105,3 +105,11 @@ def test_real_radiographs_are_usable(nih_folder: Path):
     found = diagnose_files(find_files([nih_folder]).images[:6], size=64)
     assert [one.reason for one in found] == [None] * 6
     assert {one.facts["size"] for one in found} == {"1,024 x 1,024 pixels"}
+
+
+def test_links_that_lead_nowhere_are_looked_at(tmp_path: Path):
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nothing.png")
+    (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
+    gone, loop = diagnose_files(find_files([tmp_path]).images, size=32)
+    assert (gone.reason, gone.advice[:34]) == ("missing", "The link leads to a file that is n")
+    assert (loop.reason, "leads to itself" in loop.advice) == ("unreadable", True)

@@ -73,9 +73,9 @@ def read_file(path: Path) -> bytes:
         is_regular, is_huge = stat.S_ISREG(status.st_mode), status.st_size > MAX_FILE_BYTES
         data = path.read_bytes() if is_regular and not is_huge else b""
     except FileNotFoundError as error:
-        raise ImageError(
-            "missing", "The file is not there any more. Make the inventory of its source again."
-        ) from error
+        link = "The link leads to a file that is not there. Mend it, or fetch the file."
+        gone = "There is no such file or folder. Check the name; where an inventory names it, make that again."
+        raise ImageError("missing", link if path.is_symlink() else gone) from error
     except (OSError, ValueError) as error:  # ValueError: a zero within the name
         raise _unreadable(error) from error
     if not is_regular:
@@ -85,6 +85,11 @@ def read_file(path: Path) -> bytes:
         found = f"The file has more than {MAX_FILE_BYTES} bytes, no radiograph does"
         raise ImageError("too_large", f"{found}. Scale it down, or leave it out.")
     return data
+
+
+def is_broken_link(path: Path) -> bool:
+    """Whether a link leads to nothing, or to itself: a file that somebody meant to have, and `read_file` explains."""
+    return path.is_symlink() and not path.exists()
 
 
 def decode_radiograph(
