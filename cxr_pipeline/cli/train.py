@@ -53,8 +53,8 @@ def read_train_config(preset: str, file: Path | None, overrides: list[str]) -> "
     from cxr_pipeline.cli.config_file import read_config_file
     from cxr_pipeline.training.presets import Layer, layered
 
-    of_file = Layer(str(file), read_config_file(file) if file else {})
-    return layered(preset, of_file, Layer("--set", parse_overrides(overrides, example="epochs=10")))
+    of_file = [Layer(str(file), read_config_file(file))] if file else []
+    return layered(preset, *of_file, Layer("--set", parse_overrides(overrides, example="epochs=10")))
 
 
 def train_here(settings: Settings, config: "TrainConfig") -> Checkpoint:

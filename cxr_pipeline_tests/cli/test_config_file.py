@@ -196,3 +196,9 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path):
     file = written(tmp_path, "epochs: many\nlr: 7\n")
     with pytest.raises(TrainingError, match="epochs: found 'many'.*; .*lr: found 7, expected float"):
         read_train_config("demo", file, [])
+
+
+@pytest.mark.parametrize("overrides", [["warmup_epochs=9"], ["class_weights=Mas=2"]])
+def test_without_a_file_an_error_of_fields_together_begins_with_set(overrides: list[str]):
+    with pytest.raises(TrainingError, match=r"Preset demo cannot be changed so \(--set: "):
+        read_train_config("demo", None, overrides)
