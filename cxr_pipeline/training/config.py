@@ -179,6 +179,9 @@ class TrainConfig(BaseModel):
         pairs = [word.partition("=") for word in value.split(",") if word.strip()]
         if not all(separator for _, separator, _ in pairs):
             raise ValueError(f"{value!r}: expected NAME=WEIGHT,NAME=WEIGHT")
+        names = [name.strip() for name, _, _ in pairs]
+        if len(set(names)) < len(names):
+            raise ValueError(f"{value!r}: a name stands twice, name it once")
         return {name.strip(): weight.strip() for name, _, weight in pairs}
 
     @field_validator("train_on", "uncertain_as_one", "uncertain_as_zero", "uncertain_as_soft", mode="before")

@@ -50,6 +50,8 @@ def test_default_uncertain_policy_is_per_class_and_never_makes_cardiomegaly_posi
         ({"uncertain_as_one": ["Oedema"]}, "Oedema: not among the classes"),
         ({"uncertain_as_one": ["Edema"], "uncertain_as_zero": ["Edema"]}, "a class stands twice"),
         ({"uncertain_as_one": ["Edema", "Edema"]}, "a class stands twice"),
+        ({"class_weights": "Mass=2,Hernia=1,Mass=3"}, "a name stands twice"),
+        ({"source_weights": "nih=2, nih=2"}, "a name stands twice"),
     ],
 )
 def test_a_wrong_field_is_named(wrong, message, tmp_path):
