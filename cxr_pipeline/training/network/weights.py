@@ -1,10 +1,9 @@
-"""Starting weights from a file: what of it fits a network is found, counted and loaded. No code of the file is run.
+"""Starting weights from a file: what of it fits a network is found, counted and loaded.
 
-The network itself, and the weights of timm's hub, are in `backbone`.
+How the file is read is in `tensor_files`; the network itself, and the weights of timm's hub, are in `backbone`.
 """
 
 import os
-import pickle
 import re
 import sys
 from collections import Counter
@@ -13,13 +12,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import nn
 
 from cxr_pipeline.errors import CheckpointError
 from cxr_pipeline.storage.files import write_json
+from cxr_pipeline.training.network.tensor_files import read_tensors
 
 Tensors = Mapping[str, torch.Tensor]
 
@@ -101,54 +99,6 @@ def load_weights(network: nn.Module, file: Path, head: nn.Module) -> StartingWei
     )
 
 
-def read_tensors(file: Path) -> Any:
-    """What a .safetensors file, or one of `torch.save`, holds, on the CPU; dictionaries, lists, numbers and tensors.
-
-    Raises CheckpointError when it is damaged, or holds objects whose reading would run code.
-    """
-    try:
-        if file.suffix == ".safetensors":
-            return safetensors.torch.load_file(file)
-        return torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(_refusal(file, str(error))) from error
-    except (OSError, EOFError, ValueError, KeyError, IndexError, TypeError, RuntimeError, SafetensorError) as error:
-        raise CheckpointError(
-            f"{file} cannot be read ({_first_line(error)}): expected a state dict in a .safetensors file, or as "
-            "`torch.save` writes it. TorchScript and damaged files hold none."
-        ) from error
-
-
-def _refusal(file: Path, told: str) -> str:
-    unsafe = re.search(r"GLOBAL ([\w.]+)", told)
-    if not unsafe:
-        return f"{file} is no file of tensors ({_starts_as(file)}): expected a state dict as `torch.save` writes it."
-    target = file.with_name(f"{file.stem}-tensors.pt")
-    program = (
-        f"import torch; x = torch.load({str(file)!r}, map_location='cpu', weights_only=False); "
-        "x = x.get('state_dict', x.get('model', x)) if isinstance(x, dict) else x; "
-        "x = x.state_dict() if hasattr(x, 'state_dict') else x; "
-        f"torch.save({{k: v for k, v in x.items() if isinstance(v, (dict, torch.Tensor))}}, {str(target)!r})"
-    )
-    return (
-        f"{file} holds a pickled {unsafe[1]}, as a network that was saved whole does (torchxrayvision's files do), or "
-        "settings that were saved beside the weights: to read it would run code of the file, so it was not read. "
-        "Expected a state dict. Only if you trust who made it, "
-        f'write one where its program is installed, and name that file: python -c "{program}"'
-    )
-
-
-def _starts_as(file: Path) -> str:
-    """What a file that no pickle is may be; torch's own words speak of its `weights_only` instead."""
-    with file.open("rb") as opened:
-        start = opened.read(64)
-    if start.startswith(b"version https://git-lfs"):
-        return "it is a pointer of Git LFS: fetch the file behind it with `git lfs pull`"
-    if start.lstrip()[:5].lower() in (b"<!doc", b"<html"):
-        return "it is a web page, perhaps of an error or a login: download the file again"
-    return f"it starts with {start[:16]!r}"
-
-
 def _state_dicts(found: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, Tensors]]:
     """(path within the file, tensors) of every dictionary that holds tensors by name."""
     if not isinstance(found, Mapping) or depth > _DEPTH:
@@ -211,12 +161,23 @@ def _sum_first_channels(tensors: Tensors, network: Any) -> Tensors:
 
 def _fitting(tensors: Tensors, network: nn.Module, wanted: set[str]) -> frozenset[str]:
     own = network.state_dict()
-    return frozenset(name for name in wanted if name in tensors and tensors[name].shape == own[name].shape)
+    return frozenset(name for name in wanted if name in tensors and _is_alike(tensors[name], own[name]))
+
+
+def _is_alike(theirs: torch.Tensor, ours: torch.Tensor) -> bool:
+    """Of one shape; and numbers with a fraction where ours are: those of a quantised file are not the weights."""
+    return theirs.shape == ours.shape and (theirs.is_floating_point() or not ours.is_floating_point())
 
 
 def _missing(best: _Candidate, wanted: set[str]) -> list[str]:
     """Not the counters of batch norm, on which nothing depends."""
     return sorted(name for name in wanted - best.fitting if not name.endswith("num_batches_tracked"))
+
+
+def _deeper(best: _Candidate, wanted: set[str]) -> list[str]:
+    """The file's tensors whose names are the backbone's but for a number: blocks that it does not have."""
+    kinds = {re.sub(r"\d+", "#", name) for name in wanted}
+    return sorted(name for name in set(best.tensors) - wanted if re.sub(r"\d+", "#", name) in kinds)
 
 
 def _is_xrayvision(best: _Candidate, tensors: Tensors, network: Any) -> bool:
@@ -232,10 +193,17 @@ def _check(best: _Candidate | None, wanted: set[str], file: Path, *, names: list
         raise CheckpointError(f"{file} holds no tensors by name: expected a state dict, at the top or in a dictionary.")
     missing = _missing(best, wanted)
     if not best.fitting or len(missing) > (1 - LEAST_SHARE) * len(wanted):
-        misfit = next((f", and {name} of another shape" for name in missing if name in best.tensors), "")
+        misfit = next((f", and {name} of another shape or type" for name in missing if name in best.tensors), "")
         raise CheckpointError(
             f"{file} lacks {len(missing)} of the {len(wanted)} tensors of the backbone, {missing[0]} for one{misfit}; "
             f"{', '.join(names[:2])} are among its {len(names)}: it holds the weights of another backbone. Name the "
+            "backbone it belongs to, or another file."
+        )
+    deeper = _deeper(best, wanted)
+    if len(deeper) > (1 - LEAST_SHARE) * len(wanted):
+        raise CheckpointError(
+            f"{file} holds {len(deeper)} tensors more of the kinds of the backbone's {len(wanted)}, {deeper[0]} for "
+            "one: it holds the weights of a deeper backbone, whose layers do not work with some left out. Name the "
             "backbone it belongs to, or another file."
         )
     wrong = [name for name in sorted(best.fitting) if not best.tensors[name].isfinite().all()]
@@ -243,7 +211,3 @@ def _check(best: _Candidate | None, wanted: set[str], file: Path, *, names: list
         raise CheckpointError(
             f"{file} holds values that are no numbers, in {wrong[0]} for one: it is of a run that failed."
         )
-
-
-def _first_line(error: object) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -130,6 +130,23 @@ def test_another_shape_is_told(tmp_path: Path):
         built(saved(tmp_path, narrow), "resnet50")
 
 
+def test_weights_of_a_deeper_backbone_are_refused_and_not_cut_to_fit(tmp_path: Path):
+    deeper = timm.create_model("resnet34", in_chans=1).state_dict()
+    with pytest.raises(CheckpointError, match=r"holds 96 tensors more .* layer1\.2\.bn1\.bias for one: .* deeper"):
+        built(saved(tmp_path, deeper), "resnet18")
+
+
+def test_a_decoder_beside_the_backbone_is_no_deeper_backbone(tensors: Tensors, tmp_path: Path):
+    file = saved(tmp_path, {**tensors, **under("decoder_", tensors), **under("teacher_head.", tensors)})
+    assert same_body(built(file), tensors)
+
+
+def test_whole_numbers_of_a_quantised_file_are_not_taken_for_weights(tensors: Tensors, tmp_path: Path):
+    quantised = {name: (one * 10).to(torch.int8) for name, one in tensors.items()}
+    with pytest.raises(CheckpointError, match="of another shape or type"):
+        built(saved(tmp_path, quantised))
+
+
 def test_values_that_are_no_numbers_are_told(tensors: Tensors, tmp_path: Path):
     broken = {**tensors, "stem.0.bias": torch.full_like(tensors["stem.0.bias"], torch.nan)}
     with pytest.raises(CheckpointError, match=r"no numbers, in stem\.0\.bias"):
