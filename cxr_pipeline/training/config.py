@@ -10,7 +10,7 @@ from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.training.run.program import read_model
 
 LOCAL_DIR = "local-dir:"
-WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 _IDLE: dict[str, Any] = {"decides": False}  # of a field on which the weights do not depend: see TrainConfig.deciding
 ENDING_FIELDS = ("epochs", "early_stop_patience")  # with a plateau they say when a run ends and nothing else
 
@@ -23,8 +23,8 @@ class TrainConfig(BaseModel):
     backbone: str = Field(default="convnext_large.fb_in22k_ft_in1k_384", min_length=1, description="timm model name")
     pretrained: str = Field(
         default="hub",
-        description="Starting weights: empty for random, `hub` for timm's own, a .safetensors, .pt, .pth or .bin file "
-        "of the same backbone, or `local-dir:<folder>` as downloaded from the Hugging Face hub",
+        description="Starting weights: empty for random, `hub` for timm's own, a .safetensors, .pt, .pth, .ckpt or "
+        ".bin file of the same backbone, or `local-dir:<folder>` as downloaded from the Hugging Face hub",
     )
     drop_path: float = Field(default=0.0, ge=0, lt=1, description="Stochastic depth: deepest block left out this often")
     head_per_source: bool = Field(
@@ -238,8 +238,8 @@ class TrainConfig(BaseModel):
         if self.pretrained in ("", "hub"):
             return None
         if not self.pretrained.startswith(LOCAL_DIR):
-            return Path(self.pretrained)
-        folder = Path(self.pretrained.removeprefix(LOCAL_DIR))
+            return Path(self.pretrained).expanduser()  # no shell does so within `pretrained=~/weights.pt`
+        folder = Path(self.pretrained.removeprefix(LOCAL_DIR)).expanduser()
         names = [folder / "model.safetensors", folder / "pytorch_model.bin"]
         return next((path for path in names if path.is_file()), names[0])
 

@@ -140,12 +140,18 @@ def _check_backbone(backbone: str) -> None:
 
 
 def _check_is_there(config: TrainConfig, file: Path) -> None:
-    if file.suffix not in WEIGHT_SUFFIXES or not file.is_file():
-        raise CheckpointError(
-            f"pretrained is {config.pretrained!r}, and {file} is not a file of weights that is there: expected "
-            f"nothing, `hub`, a .safetensors file or `{LOCAL_DIR}<folder>` with a model.safetensors or "
-            "pytorch_model.bin, or a state dict in a .pt, .pth or .bin file."
-        )
+    if file.suffix.lower() in WEIGHT_SUFFIXES and file.is_file():
+        return
+    found = f"{file} is not there"
+    if file.is_dir():
+        found = f"{file} is a folder; of one as downloaded from the hub set `{LOCAL_DIR}{file}`"
+    elif file.exists():
+        found = f"{file} is no file of weights by its name"
+    raise CheckpointError(
+        f"pretrained is {config.pretrained!r}, and {found}: expected nothing, `hub`, a .safetensors file or "
+        f"`{LOCAL_DIR}<folder>` with a model.safetensors or pytorch_model.bin, or a state dict in a .pt, .pth, .ckpt "
+        "or .bin file."
+    )
 
 
 def _load(network: Any, file: Path, config: TrainConfig) -> None:

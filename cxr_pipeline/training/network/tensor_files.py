@@ -18,7 +18,7 @@ def read_tensors(file: Path) -> Any:
     Raises CheckpointError when it is damaged, or holds objects whose reading would run code.
     """
     try:
-        if file.suffix == ".safetensors":
+        if file.suffix.lower() == ".safetensors":
             return safetensors.torch.load_file(file)
         return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

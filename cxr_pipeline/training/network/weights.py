@@ -22,11 +22,12 @@ from cxr_pipeline.training.network.tensor_files import read_tensors
 Tensors = Mapping[str, torch.Tensor]
 
 LEAST_SHARE = 0.9  # of the backbone's tensors: a norm may be lacking, a stage is another backbone's
-FIRST_WANTED = ("state_dict_ema", "model_ema", "ema", "teacher")  # where two copies of the weights fit alike
+FIRST_WANTED = ("state_dict_ema", "model_ema", "ema", "teacher", "target_encoder")  # of copies that fit alike
 # torchxrayvision's pixels are -1024..1024 (its `datasets.normalize`), so that 0.5 of our 0..1 is its 0.
 XRAYVISION_GREY = {"mean": (0.5,) * 3, "std": (1 / 2048,) * 3}
 
 _DEPTH = 3  # of dictionaries within dictionaries
+_PREFIXES = 4  # that are tried: copies of one network
 _FILTERS = ("checkpoint_filter_fn", "_filter_fn", "_filter_torchvision_pretrained", "pretrained_filter_fn")
 _FILTER_FAILS = (TypeError, KeyError, IndexError, AttributeError, AssertionError, ValueError, RuntimeError)
 
@@ -68,7 +69,8 @@ class _Candidate:
 
     @property
     def rank(self) -> tuple[int, bool, int]:
-        return len(self.fitting), self.path.split(".")[-1] in FIRST_WANTED, -len(self.prefix)
+        is_mean = bool({self.path.split(".")[-1], *self.prefix.split(".")} & set(FIRST_WANTED))
+        return len(self.fitting), is_mean, -len(self.prefix)
 
 
 def load_weights(network: nn.Module, file: Path, head: nn.Module) -> StartingWeights:
@@ -119,12 +121,17 @@ def _candidates(path: str, tensors: Tensors, network: nn.Module, wanted: set[str
 
 
 def _prefixes(names: Tensors, wanted: set[str]) -> list[str]:
-    """None, the one under which most names are the network's, and what all names begin with: `module.`, `model.`."""
+    """None, those under which most names are the network's, and what all names begin with: `module.`, `model.`.
+
+    Two where a student and its teacher lie in one dictionary.
+    """
     matches: Counter[str] = Counter()
     for name in names:
         matches.update(name[:start] for start in [0, *_after_dots(name)] if name[start:] in wanted)
     shared = os.path.commonprefix(list(names))
-    return list(dict.fromkeys(["", *dict(matches.most_common(1)), *(shared[:end] for end in _after_dots(shared))]))
+    most = max(matches.values(), default=0)
+    often = [prefix for prefix, count in matches.items() if count == most]
+    return list(dict.fromkeys(["", *often[:_PREFIXES], *(shared[:end] for end in _after_dots(shared))]))
 
 
 def _after_dots(name: str) -> list[int]:

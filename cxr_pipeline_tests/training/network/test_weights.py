@@ -88,6 +88,42 @@ def test_a_state_dict_is_found_where_programs_put_it(place: str, suffix: str, te
     assert {"head.fc.weight", "head.fc.bias"} <= set(loaded.skipped)
 
 
+@pytest.mark.parametrize(
+    ("student", "teacher"),
+    [("student.backbone.", "teacher.backbone."), ("online.", "target_encoder."), ("net.", "model_ema.module.")],
+)
+def test_of_copies_in_one_dictionary_the_running_mean_is_taken(
+    student: str, teacher: str, tensors: Tensors, tmp_path: Path
+):
+    other = {name: one + 1 for name, one in tensors.items()}
+    network = built(saved(tmp_path, {"model": {**under(student, other), **under(teacher, tensors)}}))
+    assert same_body(network, tensors)
+    assert starting_weights(network).taken_from == f"model without the prefix '{teacher}'"
+
+
+@pytest.mark.parametrize("name", ["weights.PT", "weights.ckpt", "weights.SAFETENSORS"])
+def test_a_file_is_known_by_its_suffix_in_any_case(name: str, tensors: Tensors, tmp_path: Path):
+    if name.endswith("SAFETENSORS"):
+        safetensors.torch.save_file(tensors, tmp_path / name)
+    else:
+        saved(tmp_path, tensors, name)
+    assert same_body(built(tmp_path / name), tensors)
+
+
+def test_a_tilde_is_the_home_folder(tensors: Tensors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    saved(tmp_path, tensors, "pytorch_model.bin")
+    assert same_body(built(Path("~/pytorch_model.bin")), tensors)
+    assert same_body(build_network(TrainConfig(backbone=BACKBONE, pretrained="local-dir:~")), tensors)
+
+
+def test_a_folder_and_a_file_of_another_name_are_called_what_they_are(tensors: Tensors, tmp_path: Path):
+    with pytest.raises(CheckpointError, match=rf"is a folder; .* set `local-dir:{tmp_path}`"):
+        built(tmp_path)
+    with pytest.raises(CheckpointError, match=r"weights\.tar is no file of weights by its name"):
+        built(saved(tmp_path, tensors, "weights.tar"))
+
+
 def test_safetensors_are_stripped_of_prefixes_too(tensors: Tensors, tmp_path: Path):
     safetensors.torch.save_file(under("model.", tensors), tmp_path / "weights.safetensors")
     assert same_body(built(tmp_path / "weights.safetensors"), tensors)
