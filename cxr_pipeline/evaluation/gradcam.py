@@ -1,5 +1,7 @@
 """Where in a picture the network found a class. Which pictures are worth a look does not live here."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import nn
@@ -15,18 +17,20 @@ def heatmaps(network: nn.Module, batch: torch.Tensor, classes: torch.Tensor) -> 
 
     The positive part of activation x gradient, summed over channels (Draelos & Carin 2020, arXiv 2011.08891): unlike
     Grad-CAM it does not average the gradient over the picture, so it shows no place that the class did not use.
-    A map is scaled to its own maximum; it is all zero where nothing speaks for the class.
+    A map is scaled to its own maximum; it is all zero where nothing speaks for the class. Raises CheckpointError when
+    the layer of `cam_layer` gives no maps: tokens of a transformer, or several outputs.
     """
-    kept: list[torch.Tensor] = []
+    kept: list[Any] = []
     handle = cam_layer(network).register_forward_hook(lambda _module, _inputs, output: kept.append(output))
     try:
         with torch.enable_grad():
             logits = network(batch.detach().requires_grad_())
+            _check_maps(network, kept)
             score = logits.gather(1, classes[:, None]).sum()
             (gradient,) = torch.autograd.grad(score, kept[0])
     finally:
         handle.remove()
-    evidence = (gradient * kept[0]).detach().sum(dim=1, keepdim=True).relu()
+    evidence = (gradient * kept[0]).detach().sum(dim=_channel_axis(network)).unsqueeze(1).relu()
     maps = interpolate(evidence, batch.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
     return (maps / maps.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)).cpu().float().numpy()
 
@@ -50,6 +54,21 @@ def cam_layer(network: nn.Module) -> nn.Module:
     stages = [modules[f["module"]] for f in described]
     norm = _opening_norm(stages[deepest + 1]) if deepest + 1 < len(stages) else None
     return stages[deepest] if norm is None else norm
+
+
+def _check_maps(network: nn.Module, kept: list[Any]) -> None:
+    if len(kept) == 1 and isinstance(kept[0], torch.Tensor) and kept[0].ndim == 4:
+        return
+    found = ", ".join(str(tuple(one.shape)) if isinstance(one, torch.Tensor) else type(one).__name__ for one in kept)
+    raise CheckpointError(
+        f"{type(network).__name__} gives {found or 'nothing'} where a heatmap wants maps of four axes, as tokens of a "
+        "transformer are none: choose a convolutional backbone or one as Swin is, or do without heatmaps."
+    )
+
+
+def _channel_axis(network: nn.Module) -> int:
+    """The last one in Swin, SwinV2, MambaOut and Sequencer, which say so; the height of their maps stands second."""
+    return 3 if getattr(network, "output_fmt", None) == "NHWC" else 1
 
 
 def _opening_norm(stage: nn.Module) -> nn.Module | None:

@@ -117,3 +117,47 @@ def random_batch():
 def test_a_network_without_such_a_layer_is_refused():
     with pytest.raises(CheckpointError, match="Linear describes no feature map"):
         heatmaps(nn.Linear(2, 2), torch.zeros(1, 1, 8, 8), torch.tensor([0]))
+
+
+class LinearOnMapsLast(LinearOnMaps):
+    """The same, with the channels of its maps on the last axis, as Swin has them."""
+
+    output_fmt = "NHWC"
+
+    def __init__(self, weights):
+        super().__init__(weights)
+        self.convolution, self.maps = self.maps, nn.Identity()
+
+    def forward(self, batch):
+        maps = self.maps(self.convolution(batch).permute(0, 2, 3, 1))
+        return (maps.permute(0, 3, 1, 2)[:, None] * self.weights).sum(dim=(2, 3, 4))
+
+
+def test_maps_with_channels_last_give_the_evidence_of_those_with_channels_first():
+    generator = torch.Generator().manual_seed(2)
+    weights, batch = torch.randn(2, 2, 4, 4, generator=generator), torch.rand(2, 1, 32, 32, generator=generator)
+    first, last = LinearOnMaps(weights), LinearOnMapsLast(weights)
+    classes = torch.tensor([0, 1])
+    np.testing.assert_allclose(heatmaps(last, batch, classes), heatmaps(first, batch, classes), atol=1e-6)
+
+
+@pytest.mark.parametrize("backbone", ["swin_tiny_patch4_window7_224", "swinv2_tiny_window8_256", "mambaout_femto"])
+def test_timm_says_which_networks_have_channels_last(backbone):
+    size = 256 if "256" in backbone else 224
+    network = timm.create_model(backbone, in_chans=1, num_classes=14).eval()
+    kept = []
+    cam_layer(network).register_forward_hook(lambda module, inputs, output: kept.append(output))
+    with torch.no_grad():
+        network(torch.zeros(1, 1, size, size))
+    assert kept[0].shape[1] == kept[0].shape[2] < kept[0].shape[3]
+    assert heatmaps(network, torch.rand(1, 1, size, size), torch.tensor([0])).shape == (1, size, size)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "size", "found"),
+    [("test_vit", 160, r"\(2, 101, 64\)"), ("xcit_nano_12_p8_224", 64, r"\(2, 64, 128\)"), ("selecsls42b", 64, "list")],
+)
+def test_tokens_and_several_outputs_are_no_maps_and_told_so(backbone, size, found):
+    network = timm.create_model(backbone, in_chans=1, num_classes=14).eval()
+    with pytest.raises(CheckpointError, match=rf"gives {found} where a heatmap wants maps of four axes"):
+        heatmaps(network, torch.rand(2, 1, size, size), torch.tensor([0, 1]))
