@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from cxr_pipeline.cli.messages import print_warning
 from cxr_pipeline.cli.overrides import parse_overrides
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.base import Dataset
@@ -157,7 +158,12 @@ def evaluate(settings: Settings) -> tuple[pl.DataFrame, Path]:
     lake, tracker = _lake(settings), tracker_of(settings)
 
     def launch(job: Job, on_event: OnEvent) -> dict[str, Any]:
-        return run_job(job, on_event=on_event)
+        def follow(event: dict[str, Any]) -> None:
+            on_event(event)
+            if event["event"] == "warning":
+                print_warning(event["text"])
+
+        return run_job(job, on_event=follow)
 
     with progress_bar("evaluation") as advance:
         write_predictions(lake, launch=launch)

@@ -87,7 +87,12 @@ def _explain(task: Task, cohort: Cohort, job: Path) -> dict[str, Any]:
     scored = ScoredImages(chosen, _probabilities(task, chosen))
     picks = pick_images(scored, task.checkpoint.thresholds, per_class=task.config.per_class)
     pixels = _picked_pixels(task, scored, picks)
-    write_explanations(job / EXPLANATIONS, scored, picks, pixels, _picked_heat(task, picks, pixels))
+    try:
+        heat = _picked_heat(task, picks, pixels)
+    except CheckpointError as error:  # a network without maps has numbers all the same
+        task.report({"event": "warning", "text": f"The report goes without pictures: {error}"})
+        picks, heat = [], []
+    write_explanations(job / EXPLANATIONS, scored, picks, pixels, heat)
     task.report({"event": "explained", "pictures": len(picks)})
     return {"images": len(chosen), "withheld": len(test) - len(chosen), "pictures": len(picks)}
 

@@ -16,6 +16,7 @@ from cxr_pipeline.storage.lake import validate_table
 from cxr_pipeline.tables.evaluation import PredictionTable
 from cxr_pipeline.training.checkpoint.files import load_checkpoint, save_checkpoint
 from cxr_pipeline.training.data.batches import CohortImages, read_cohort
+from cxr_pipeline.training.network.backbone import build_network
 
 LEAN = """
 import sys
@@ -102,6 +103,19 @@ def test_where_nothing_may_be_shown_there_are_no_pictures(world, tmp_path):
     assert result_of(job)["pictures"] == 0
     written = sorted(path.name for path in (job / "explanations").iterdir())
     assert written == ["explanations.json", "explanations.origin.json"]
+
+
+def test_a_network_without_maps_has_no_pictures_and_says_why(world, tmp_path):
+    job, folder = world.job(tmp_path / "job", task="explain"), tmp_path / "checkpoint"
+    transformer = world.checkpoint.train.model_copy(update={"backbone": "test_vit"})
+    save_checkpoint(folder, build_network(transformer), world.checkpoint.model_copy(update={"train": transformer}))
+    (job / "inputs.json").write_text(world.inputs.model_copy(update={"checkpoint": folder}).model_dump_json())
+    assert main([str(job)]) == 0
+    assert result_of(job)["pictures"] == 0
+    assert json.loads((job / "explanations" / "explanations.json").read_text()) == []
+    told = [json.loads(line) for line in (job / "events.jsonl").read_text().splitlines()]
+    (warning,) = [event["text"] for event in told if event["event"] == "warning"]
+    assert warning.startswith("The report goes without pictures: VisionTransformer gives")
 
 
 def test_a_job_without_a_checkpoint_is_told_so(world, tmp_path, capsys):
