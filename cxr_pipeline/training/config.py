@@ -11,6 +11,7 @@ from cxr_pipeline.training.run.program import read_model
 
 LOCAL_DIR = "local-dir:"
 WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
+LARGEST_WEIGHT = 1_000_000  # beyond, nothing but its class is learnt, and float32 overflows in the end
 _IDLE: dict[str, Any] = {"decides": False}  # of a field on which the weights do not depend: see TrainConfig.deciding
 ENDING_FIELDS = ("epochs", "early_stop_patience")  # with a plateau they say when a run ends and nothing else
 
@@ -215,9 +216,16 @@ class TrainConfig(BaseModel):
             raise ValueError(f"warmup_epochs {self.warmup_epochs:g} leave none of the {self.epochs} epochs: lower them")
         if self.batch_size % self.accumulate:
             raise ValueError(f"batch_size {self.batch_size} cannot be cut into {self.accumulate} equal parts")
-        negative = [name for name, weight in {**self.class_weights, **self.source_weights}.items() if weight < 0]
-        if negative:
-            raise ValueError(f"{', '.join(negative)}: a weight is 0 or more")
+        if self.min_lr > self.lr:
+            raise ValueError(f"min_lr {self.min_lr:g} is above lr {self.lr:g}: the rate could never fall. Lower min_lr")
+        return self
+
+    @model_validator(mode="after")
+    def _weights_fit(self) -> "TrainConfig":
+        weights = {**self.class_weights, **self.source_weights}
+        wrong = [name for name, weight in weights.items() if not 0 <= weight <= LARGEST_WEIGHT]
+        if wrong:
+            raise ValueError(f"{', '.join(wrong)}: a weight is 0 to {LARGEST_WEIGHT:,}")
         if self.train_on and not any(self.source_weights.get(name, 1) for name in self.train_on):
             raise ValueError("source_weights is 0 for every source of train_on: nothing would be learnt")
         if not any(self.class_weights.get(name, 1) for name in PATHOLOGIES):

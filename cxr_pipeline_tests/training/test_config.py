@@ -52,6 +52,9 @@ def test_default_uncertain_policy_is_per_class_and_never_makes_cardiomegaly_posi
         ({"uncertain_as_one": ["Edema", "Edema"]}, "a class stands twice"),
         ({"class_weights": "Mass=2,Hernia=1,Mass=3"}, "a name stands twice"),
         ({"source_weights": "nih=2, nih=2"}, "a name stands twice"),
+        ({"min_lr": 1e-3, "lr": 1e-4}, "min_lr 0.001 is above lr 0.0001"),
+        ({"class_weights": {"Mass": 1e308}}, "Mass: a weight is 0 to 1,000,000"),
+        ({"source_weights": {"nih": -1}}, "nih: a weight is 0 to 1,000,000"),
     ],
 )
 def test_a_wrong_field_is_named(wrong, message, tmp_path):
