@@ -1,6 +1,8 @@
-"""What happens to a release on its way: no label and no published part changes without a word of file and number.
+"""What happens to a release on its way: no label, no published part and no split changes without a word of file and
+number.
 
-Each rendered collection is copied, one of its tables is changed, and what the reader says is compared with before.
+Each rendered collection is copied, one of its tables is changed, and what the reader says, and the split that is made
+of it, are compared with before.
 """
 
 import gzip
@@ -16,10 +18,14 @@ from hypothesis import strategies as st
 
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.inventory import take_inventory
-from cxr_pipeline.errors import CxrError
+from cxr_pipeline.errors import CxrError, TableError
 from cxr_pipeline.labels.harmonize import label_table
 from cxr_pipeline.pathologies import PATHOLOGIES
 from cxr_pipeline.phantom.write import PhantomRequest, write_phantoms
+from cxr_pipeline.split.cohort import build_cohort
+from cxr_pipeline.split.config import SplitConfig
+from cxr_pipeline.split.history import Memory
+from cxr_pipeline_tests.split.tables import index_rows
 
 SOURCES = tuple(DATASETS)
 COMPARED = ["image_id", "patient_id", "official_split", *PATHOLOGIES]
@@ -39,10 +45,22 @@ class Reading:
 def read(source: str, root: Path) -> Reading:
     try:
         warnings = take_inventory(DATASETS[source], root).warnings
-        table = label_table(DATASETS[source], root).table.select(COMPARED).sort("image_id")
+        labels = label_table(DATASETS[source], root).table
     except CxrError as error:
         return Reading(None, (str(error),))
-    return Reading(table, tuple(line.replace(str(root), "") for line in warnings))
+    split = labels.select(COMPARED).join(split_of(source, labels), on="image_id", how="left").sort("image_id")
+    return Reading(split, tuple(line.replace(str(root), "") for line in warnings))
+
+
+def split_of(source: str, labels: pl.DataFrame) -> pl.DataFrame:
+    """`image_id, split` of a first cohort of this source alone; no rows where nothing can be used."""
+    no_pairs = pl.DataFrame(schema={"image_a": pl.String, "image_b": pl.String})
+    index = index_rows(labels)
+    try:
+        made = build_cohort({source: labels}, {source: index}, SplitConfig(), pairs=no_pairs, memory=Memory.empty())
+    except TableError:
+        return labels.select("image_id", split=pl.lit("none")).clear()
+    return made.table.select("image_id", pl.col("split").cast(pl.String))
 
 
 def cut_rows(text: bytes, place: float) -> bytes:
@@ -73,8 +91,25 @@ def raise_case(text: bytes, place: float) -> bytes:
     return text.replace(b".png", b".PNG").replace(b".jpg", b".JPG")
 
 
+def as_windows_saves(text: bytes, place: float) -> bytes:
+    return b"\xef\xbb\xbf" + text.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
+def turn_columns(text: bytes, place: float) -> bytes:
+    """The last column first, where no cell holds a comma."""
+    lines = text.splitlines()
+    if b'"' in text or b"," not in lines[0]:
+        return text
+    return b"".join(b",".join([line.rpartition(b",")[2], line.rpartition(b",")[0]]) + b"\n" for line in lines)
+
+
+def swap_rows(text: bytes, place: float) -> bytes:
+    header, *lines = text.splitlines(keepends=True)
+    return b"".join([header, *reversed(lines)]) if lines and lines[-1].endswith(b"\n") else text
+
+
 CHANGES: tuple[Callable[[bytes, float], bytes], ...] = (
-    cut_rows, cut_bytes, repeat_row, prefix_rows, add_columns, raise_case
+    cut_rows, cut_bytes, repeat_row, prefix_rows, add_columns, raise_case, as_windows_saves, turn_columns, swap_rows
 )  # fmt: skip
 
 
