@@ -27,7 +27,8 @@ _SIGNS = (
 )
 _MAY_BE_LAYOUT = re.compile(rf"[-_.?+\u2212\u00b1\n{_SIGNS}]|  ")  # one class of characters is found fast
 _LAYOUT = re.compile(  # without one of these a sentence has no layout
-    rf"[{_SIGNS}]|[-+]ve\b|\s[-+\u2212\u00b1]|^-|->|\.{{3}}|  |\?\s|_[xX_]|\n\s*(?:\W|\w{{1,4}}[.)])"
+    rf"[{_SIGNS}]|[-+]ve\b|\s[-+\u2212\u00b1]|^-|->|\.{{3}}|  |\?\s|_[xX_]"
+    rf"|\n\s*(?:\W|(?:\d{{1,2}}|[a-hA-H]|[ivx]{{1,4}})[.)])"
 )
 _CELL = re.compile(r"[,;][ ]{0,3}([^\W\d_]{1,12})(?=[,;\n]|$)")  # between commas
 _COLON = ": "  # what a joined piece has between what is asked and what is said
@@ -115,7 +116,9 @@ class _Known:
         """Whether the last word or a cell is an answer: `Pneumothorax no`, `Effusion, no, small before`."""
         if lowered.rsplit(None, 1)[-1] in self.lexicon.closing:
             return True
-        return any(found.group(1) in self.lexicon.closing for found in _CELL.finditer(lowered))
+        return ("," in lowered or ";" in lowered) and any(
+            found.group(1) in self.lexicon.closing for found in _CELL.finditer(lowered)
+        )
 
     def answer(self, text: str) -> Answer | None:
         return read_answer(text, self.lexicon)

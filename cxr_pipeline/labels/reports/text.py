@@ -5,10 +5,9 @@ takes a time linear in the length of the text.
 """
 
 import re
-from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 from cxr_pipeline.labels.reports.layout.lines import split_units
 from cxr_pipeline.labels.reports.layout.replies import Replies
@@ -54,19 +53,39 @@ class Section:
     is_read: bool  # False for the history, the indication, the technique: no findings of this study
 
 
+class _Written:
+    """A sentence, and where its words are: looked for only where a finding is."""
+
+    def __init__(self, sentence: str) -> None:
+        self.sentence = sentence
+
+    @cached_property
+    def spans(self) -> list[tuple[int, int]]:
+        """Of each word of the normal form."""
+        found = _TOKEN.finditer(self.sentence)
+        if _MASK not in self.sentence.lower():
+            return [word.span() for word in found]
+        return [word.span() for word in found if word.group().lower() != _MASK]
+
+
 @dataclass(frozen=True)
 class NormalForm:
     """A sentence as its words in lower case, a blank around each, without punctuation that parts nothing."""
 
     text: str  # ` no pleural effusion , or pneumothorax `
-    starts: tuple[int, ...]  # of each word in `text`
-    spans: tuple[tuple[int, int], ...]  # of each word in the sentence
+    written: _Written
+    first: int  # its first word among those of the sentence
+
+    @property
+    def spans(self) -> tuple[tuple[int, int], ...]:
+        """Of each word in the sentence."""
+        return tuple(self.written.spans[self.first : self.first + _LONGEST_SENTENCE])
 
     def locate(self, start: int, end: int) -> tuple[int, int]:
         """The span in the sentence of the words of `text[start:end]`."""
-        first = bisect_right(self.starts, start) - 1
-        last = bisect_right(self.starts, end - 1) - 1
-        return self.spans[first][0], self.spans[last][1]
+        first = self.text.count(" ", 0, start) - 1 + self.first
+        last = self.text.count(" ", 0, end - 1) - 1 + self.first
+        return self.written.spans[first][0], self.written.spans[last][1]
 
 
 def split_sections(
@@ -106,19 +125,13 @@ def normal_forms(sentence: str) -> Iterator[NormalForm]:
     """The sentence in pieces of at most 100 words: one, unless it is no sentence of a person."""
     if "?" in sentence:
         sentence = _BEFORE.sub(QUERY, sentence)
-    words = [(word, found.span()) for found in _TOKEN.finditer(sentence) if (word := found.group().lower()) != _MASK]
+    words = [word.lower() for word in _TOKEN.findall(sentence)]
+    if _MASK in words:
+        words = [word for word in words if word != _MASK]
+    written = _Written(sentence)
     for at in range(0, len(words), _LONGEST_SENTENCE):
-        yield _join(words[at : at + _LONGEST_SENTENCE])
-
-
-def _join(words: list[tuple[str, tuple[int, int]]]) -> NormalForm:
-    parts, starts, at = [" "], [], 1
-    for word, _ in words:
-        part = word[:_LONGEST_WORD] + " "
-        starts.append(at)
-        parts.append(part)
-        at += len(part)
-    return NormalForm("".join(parts), tuple(starts), tuple(span for _, span in words))
+        text = " ".join([word[:_LONGEST_WORD] for word in words[at : at + _LONGEST_SENTENCE]])
+        yield NormalForm(f" {text} ", written, at)
 
 
 def _split_stops(text: str, start: int, end: int) -> Iterator[tuple[int, str]]:
@@ -142,6 +155,8 @@ def _find_headings(text: str, headings: Mapping[str, bool]) -> Iterator[re.Match
     """The headings in order: those that begin a line or a sentence, and in what does not count those in capitals."""
     names = tuple(headings)
     found = list(_heading_pattern(names).finditer(text))
+    if not found:
+        return
     for heading, end in zip(found, [*(one.start() for one in found[1:]), len(text)], strict=False):
         yield heading
         if not headings[" ".join(heading.group("name").lower().split())]:
@@ -187,7 +202,8 @@ def _paragraph_end(text: str, start: int, end: int) -> int:
 def _heading_pattern(headings: tuple[str, ...]) -> re.Pattern[str]:
     names = "|".join(r"\s+".join(map(re.escape, name.split())) for name in sorted(headings, key=len, reverse=True))
     begins = r"(?:(?:^|\n)[ \t\r]*|(?<=[.!?:])\s+)"
-    return re.compile(rf"{begins}(?P<name>{names})[ \t]*(?::|(?=[\r\n]))", re.IGNORECASE)
+    soon = r"(?=[^.:!?]{2,60}[:\r\n])"  # spares most sentences the names
+    return re.compile(rf"{begins}{soon}(?P<name>{names})[ \t]*(?::|(?=[\r\n]))", re.IGNORECASE)
 
 
 @cache
