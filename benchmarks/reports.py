@@ -43,7 +43,10 @@ ROUNDS = 9  # in turn, so that what else the machine does falls on both
 TIMED = """
 import pickle, sys, time
 from pathlib import Path
-from cxr_pipeline.labels.reports.labeler import label_reports
+try:
+    from cxr_pipeline.labels.reports.labeler import label_reports
+except ModuleNotFoundError:  # the checkout is older than the folder
+    from cxr_pipeline.labels.reports import label_reports
 reports = pickle.loads(Path(sys.argv[1]).read_bytes())
 label_reports(reports.head(50))
 started = time.process_time()

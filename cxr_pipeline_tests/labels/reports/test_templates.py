@@ -12,12 +12,13 @@ def test_the_set_is_large_and_halved_and_has_every_class_and_state():
     assert len({item.text for item in items}) == len(items) >= 200
     assert sum("\n" in item.text for item in items) >= 75
     assert len(read_templates("test")) == 117
+    assert sum("\n" in item.text for item in read_templates("second")) >= 70
     assert {name for item in items for name in item.expected} == set(PATHOLOGIES)
     assert {state for item in items for state in item.expected.values()} == {0, 1, -1}
     assert sum(not item.expected for item in items) >= 8  # blanks
 
 
-@pytest.mark.parametrize("part", ["dev", "test"])
+@pytest.mark.parametrize("part", ["dev", "test", "second"])
 def test_nineteen_of_twenty_are_read_as_a_person_reads_them(part):
     items = read_templates(part)
     read = [{name: state for name, state in explain(item.text).states.items() if state is not None} for item in items]
