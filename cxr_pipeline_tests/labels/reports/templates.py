@@ -2,7 +2,7 @@
 
 The first 235 items were written, and the part `test` drawn from them by chance, before any rule that reads them; it
 served to choose no rule. What was written while the rules were made belongs to `dev`. The part `second` is of another
-writer, who knew neither the items nor the rules; its faults were mended afterwards, so it measures only what was kept.
+writer, who had seen neither items nor rules; their faults were mended afterwards, so it measures what is kept.
 """
 
 import csv

@@ -17,7 +17,7 @@ _PARTING = re.compile(
 )
 _FRESH = re.compile(r"[,;|\n]|[ ]{2,}|[.]\s")
 _ENDED = re.compile(r"[,;|\n]|[ ]{4,}|[.]\s")  # two blanks may part the words of a sentence
-_SLICED, _SPACED = re.compile(r"[,;/]"), re.compile(r"[ ]{2,}")
+_SLICED, _SPACED = re.compile(r"[,;/]"), re.compile(r"[ ]{4,}")
 _FEWEST_PARTS, _MOST_PARTS = 2, 4
 _CLOSING = {"(": ")", "[": "]", "{": "}", "<": ">", "_": "_"}
 _LEGEND = re.compile(r"\s?\([^()=\n]{1,20}=[^()\n]{1,60}\)")  # `Effusion (0=no, 1=yes): 0`
@@ -67,6 +67,8 @@ def _find_heads(text: str, words: Words) -> Iterator[_Head]:
             continue
         end = legends.get(found.start() - 1, found.start())
         asked = _find_asked(text, at, end, words, is_first=at == 0)
+        if found.group("blank"):
+            asked = _behind_verdict(text, asked, words)
         start = asked.start
         if earlier and _is_part(text, asked, at, words):
             asked = earlier  # `Effusion: right: none, left: small`
@@ -90,6 +92,14 @@ def _is_answered(text: str, found: re.Match[str], at: int, words: Words) -> bool
     return is_whole and (not found.group("blank") or words.ends_in_name(text[at : found.start()]))
 
 
+def _behind_verdict(text: str, asked: Span, words: Words) -> Span:
+    """`effusion` of `Edema not resolved, effusion  none`: what has its own verdict is not asked for."""
+    comma = text.rfind(",", asked.start, asked.end)
+    if comma < 0 or words.ends_in_name(text[asked.start : comma]):
+        return asked
+    return trim(text, comma + 1, asked.end, _MARKS)
+
+
 def _is_enclosed(text: str, found: re.Match[str], at: int, words: Words) -> bool:
     """Whether a finding is named and what it is stands behind it in brackets: `effusion (small, right)`."""
     closing = _CLOSING.get(found.group().strip()[-1:])
@@ -99,7 +109,7 @@ def _is_enclosed(text: str, found: re.Match[str], at: int, words: Words) -> bool
 
 
 def _split_sides(text: str, said: Span, words: Words) -> list[Span]:
-    """The parts of `R small, L none` without their sides, and those of `None   Small`; none where it is one part."""
+    """The parts of `R small, L none` without their sides, and those of `None      Small`; none where it is one part."""
     is_aligned = not _SLICED.search(text, said.start, said.end)
     parts, at = list[Span](), said.start
     for found in (_SPACED if is_aligned else _SLICED).finditer(text, said.start, said.end):
