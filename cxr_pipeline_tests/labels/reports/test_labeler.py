@@ -178,7 +178,7 @@ def test_time_is_linear_in_the_length_of_the_text(unit):
 
     short = min(seconds(1_500) for _ in range(3))  # what else the machine does only ever adds
     # Sixteen times the length: linear is 16, quadratic 256; the constant is what a clock cannot tell.
-    assert seconds(24_000) < 64 * short + 0.02
+    assert any(seconds(24_000) < 64 * short + 0.02 for _ in range(3))
 
 
 def test_a_line_of_a_megabyte_is_read():
