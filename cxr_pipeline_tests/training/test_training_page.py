@@ -9,7 +9,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
 
 
 def figures(text):
-    """The AUROCs in a text: ".89" of "near .89"."""
+    """The AUROCs in a text: ".87" of "near .87"."""
     return set(re.findall(r"(?<![\d.])\.\d+", text))
 
 
@@ -17,5 +17,5 @@ def test_the_demo_has_the_figures_of_its_preset_wherever_the_page_speaks_of_it()
     said = figures(PRESETS["demo"].description)
     (row,) = (line for line in PAGE.splitlines() if line.startswith("| `demo` |"))
     (prose,) = (part for part in PAGE.split("\n\n") if "`make demo`" in part and "AUROC" in part)
-    assert figures(row) == {".89"}
+    assert figures(row) == {".87"}
     assert figures(row) | figures(prose) == said
