@@ -5,6 +5,7 @@ import dataframely as dy
 import polars as pl
 
 from cxr_pipeline.datasets import DATASETS
+from cxr_pipeline.defs.failures import told
 from cxr_pipeline.defs.resources import Installation
 from cxr_pipeline.labels.reports.crosscheck import LANGUAGES
 from cxr_pipeline.labels.reports.tables import is_reported
@@ -43,6 +44,7 @@ def schema_check(stage: str, name: str, schema: type[dy.Schema]) -> dg.AssetChec
         blocking=True,
         description=f"Columns, types and rules of {schema.__name__}",
     )
+    @told
     def check(installation: Installation) -> dg.AssetCheckResult:
         return check_table(pl.read_parquet(_table(installation.lake, stage, name)), schema)
 

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from cxr_pipeline.datasets import DATASETS
+from cxr_pipeline.defs.failures import told
 from cxr_pipeline.defs.pictures import show_picture
 from cxr_pipeline.defs.resources import Installation
 from cxr_pipeline.defs.tables import column_schema, markdown_table, table_result, warning_checks
@@ -27,6 +28,7 @@ class DuplicateRunConfig(DuplicateConfig, dg.Config):
     check_specs=warning_checks(KEY, CHECKS),
     metadata=column_schema(DuplicateTable),
 )
+@told
 def duplicates(config: DuplicateRunConfig, installation: Installation) -> dg.MaterializeResult:
     """Pairs of images, within and across sources, that the stored pixels prove to be the same radiograph."""
     pairs = write_duplicates(installation.lake, DuplicateConfig(**config.model_dump()))

@@ -5,6 +5,7 @@ from pathlib import Path
 import dagster as dg
 
 from cxr_pipeline.datasets import DATASETS
+from cxr_pipeline.defs.failures import told
 from cxr_pipeline.defs.pipes import launch_with_pipes
 from cxr_pipeline.defs.resources import Installation
 from cxr_pipeline.defs.tables import column_schema, markdown_table, table_result
@@ -28,6 +29,7 @@ STORES = [["images", name] for name in DATASETS]
     kinds={"pytorch", "parquet"},
     metadata=column_schema(PredictionTable),
 )
+@told
 def predictions(context: dg.AssetExecutionContext, installation: Installation) -> dg.MaterializeResult:
     """Probabilities of the checkpoint for the validation and test images."""
     table = write_predictions(installation.lake, launch=launch_with_pipes(context))
@@ -41,6 +43,7 @@ def predictions(context: dg.AssetExecutionContext, installation: Installation) -
     kinds={"scikitlearn", "parquet"},
     metadata=column_schema(MetricTable),
 )
+@told
 def metrics(installation: Installation) -> dg.MaterializeResult:
     """Every metric per class, source and split with its 95 % patient-level bootstrap interval; null is n/a."""
     table = write_metrics(installation.lake)
@@ -59,6 +62,7 @@ def metrics(installation: Installation) -> dg.MaterializeResult:
     group_name=STAGE,
     kinds={"pytorch"},
 )
+@told
 def explanations(context: dg.AssetExecutionContext, installation: Installation) -> dg.MaterializeResult:
     """Grad-CAM overlays of true positives and of the worst errors, only for sources that may be shown."""
     folder = write_explanations(installation.lake, launch=launch_with_pipes(context))
@@ -79,6 +83,7 @@ def explanations(context: dg.AssetExecutionContext, installation: Installation) 
     group_name=STAGE,
     kinds={"html", "mlflow"},
 )
+@told
 def report(installation: Installation) -> dg.MaterializeResult:
     """The evaluation as one self-contained page, and the same as Markdown here."""
     folder, run = write_report(installation.lake, tracker=installation.tracker)

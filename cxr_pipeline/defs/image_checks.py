@@ -4,6 +4,7 @@ import dagster as dg
 
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.base import Dataset
+from cxr_pipeline.defs.failures import told
 from cxr_pipeline.defs.resources import Installation
 from cxr_pipeline.defs.tables import count_table, markdown_table
 from cxr_pipeline.images.prepare.quarantine import QuarantineCount
@@ -20,6 +21,7 @@ def quarantine_check(dataset: Dataset) -> dg.AssetChecksDefinition:
         description="Few image files are in quarantine: a warning above `CXR_QUARANTINE_WARN_SHARE`, an error above "
         "`CXR_QUARANTINE_FAIL_SHARE`. Images without a file are counted apart and fail nothing here",
     )
+    @told
     def check(installation: Installation) -> dg.AssetCheckResult:
         return judge_quarantine(
             count_quarantine(installation.lake, dataset),
@@ -32,17 +34,29 @@ def quarantine_check(dataset: Dataset) -> dg.AssetChecksDefinition:
 
 def judge_quarantine(count: QuarantineCount, *, warn_share: float, fail_share: float) -> dg.AssetCheckResult:
     """Passes up to `warn_share` of the files that were there, and is of severity ERROR beyond `fail_share`."""
-    is_error = count.share > fail_share
+    is_error, passed = count.share > fail_share, count.share <= min(warn_share, fail_share)
     return dg.AssetCheckResult(
-        passed=count.share <= min(warn_share, fail_share),
+        passed=passed,
         severity=dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN,
+        description=None if passed else _remedy(count, warn_share=warn_share, fail_share=fail_share),
         metadata={
             "files": count.files,
             "quarantined": count.quarantined,
             "quarantined_percent": round(100 * count.share, 3),
             "images_without_a_file": count.missing,
+            "warning_above_percent": round(100 * warn_share, 3),
+            "error_above_percent": round(100 * fail_share, 3),
             "reasons": markdown_table(count_table("reason", count.reasons)),
         },
+    )
+
+
+def _remedy(count: QuarantineCount, *, warn_share: float, fail_share: float) -> str:
+    return (
+        f"{count.quarantined:,} of {count.files:,} image files ({count.share:.2%}) are in quarantine; a warning above "
+        f"{warn_share:.2%} (CXR_QUARANTINE_WARN_SHARE), an error above {fail_share:.2%} (CXR_QUARANTINE_FAIL_SHARE). "
+        "`cxr images doctor FOLDER` names the files and what to do with each. Mend or fetch them, then materialize "
+        "this asset again: only they are decoded."
     )
 
 

@@ -9,6 +9,7 @@ import dagster as dg
 
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.base import Dataset
+from cxr_pipeline.defs.failures import told
 from cxr_pipeline.defs.pictures import looks_metadata
 from cxr_pipeline.defs.resources import Installation
 from cxr_pipeline.defs.tables import column_schema, count_table, markdown_table, table_result
@@ -46,6 +47,7 @@ def images_asset(dataset: Dataset) -> dg.AssetsDefinition:
         description=f"{dataset.title}: frontal images as 8-bit grey squares; what cannot be read is in quarantine.",
         metadata=column_schema(StoreIndex),
     )
+    @told
     def images(context: dg.AssetExecutionContext, installation: Installation) -> dg.MaterializeResult:
         root = installation.root_of(dataset.name)
         summary = write_images(

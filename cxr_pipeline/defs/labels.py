@@ -6,6 +6,7 @@ import polars as pl
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.base import Dataset
 from cxr_pipeline.defs import reports
+from cxr_pipeline.defs.failures import told
 from cxr_pipeline.defs.pictures import show_picture
 from cxr_pipeline.defs.resources import Installation
 from cxr_pipeline.defs.tables import column_schema, markdown_table, table_result, warning_checks
@@ -54,6 +55,7 @@ def labels_asset(dataset: Dataset) -> dg.AssetsDefinition:
         description=f"{dataset.title} in the fourteen classes: 1 / 0 / -1 / null, and the evidence for each cell.",
         metadata=column_schema(LabelTable),
     )
+    @told
     def labels(
         context: dg.AssetExecutionContext, config: LabelRunConfig, installation: Installation
     ) -> dg.MaterializeResult:
@@ -92,6 +94,7 @@ def labels_asset(dataset: Dataset) -> dg.AssetsDefinition:
     kinds={"polars", "parquet"},
     metadata=column_schema(AdjudicatedTable),
 )
+@told
 def adjudicated_nih(installation: Installation) -> dg.MaterializeResult:
     """NIH images that radiologists agreed on, for evaluation alone: never merged into the labels."""
     table = write_adjudicated(installation.lake, installation.root_of("nih"))
@@ -105,6 +108,7 @@ def adjudicated_nih(installation: Installation) -> dg.MaterializeResult:
     group_name=STAGE,
     kinds={"polars"},
 )
+@told
 def overview(installation: Installation) -> dg.MaterializeResult:
     """What each source can say at all, and what it says here: positives / known images per class."""
     counts = count_labels_of_all(installation.lake)
@@ -121,6 +125,7 @@ def overview(installation: Installation) -> dg.MaterializeResult:
     check_specs=warning_checks([STAGE, "boxes"], BOX_CHECKS),
     metadata=column_schema(BoxTable),
 )
+@told
 def boxes(context: dg.AssetExecutionContext, installation: Installation) -> dg.MaterializeResult:
     """The boxes that readers drew, in pixels of the pictures here, with the class that each word means."""
     roots = {name: installation.root_of(name) for name in DATASETS}

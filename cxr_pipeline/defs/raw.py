@@ -7,6 +7,7 @@ from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.base import Dataset
 from cxr_pipeline.datasets.inventory import count_labellers, fingerprint
 from cxr_pipeline.datasets.quality import judge_completeness, judge_files, judge_patients
+from cxr_pipeline.defs.failures import told
 from cxr_pipeline.defs.resources import Installation
 from cxr_pipeline.defs.tables import column_schema, markdown_table, table_result, warning_checks
 from cxr_pipeline.pipeline.raw import write_inventory
@@ -37,6 +38,7 @@ def raw_asset(dataset: Dataset) -> dg.AssetsDefinition:
             "access": dataset.access,
         },
     )
+    @told
     def raw(context: dg.AssetExecutionContext, installation: Installation) -> dg.MaterializeResult:
         root = installation.root_of(dataset.name)
         inventory = write_inventory(

@@ -8,6 +8,7 @@ import polars as pl
 
 from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.base import Dataset
+from cxr_pipeline.defs.failures import told
 from cxr_pipeline.defs.resources import Installation
 from cxr_pipeline.defs.tables import column_schema, markdown_table, table_result, warning_checks
 from cxr_pipeline.labels.quality import judge_labeler
@@ -45,6 +46,7 @@ def reports_asset(dataset: Dataset) -> dg.AssetsDefinition:
         description=f"{dataset.title}: each finding named in a report, what is said of it, and the words that decided.",
         metadata=column_schema(ReportEvidenceTable),
     )
+    @told
     def reports(installation: Installation) -> dg.MaterializeResult:
         evidence = write_report_evidence(installation.lake, dataset, installation.root_of(dataset.name))
         counts = evidence.group_by("pathology", "state").agg(mentions=pl.len()).sort("pathology", "state")
@@ -70,6 +72,7 @@ def imported_asset(dataset: Dataset) -> dg.AssetsDefinition:
         description=f"{dataset.title}: what others found in its reports (`{variable}`), and whether it is used.",
         metadata=column_schema(ImportedStateTable),
     )
+    @told
     def imported(installation: Installation) -> dg.MaterializeResult:
         file = installation.states_of(dataset.name)
         states = write_imported_states(installation.lake, dataset, installation.root_of(dataset.name), file)
@@ -100,6 +103,7 @@ def imported_asset(dataset: Dataset) -> dg.AssetsDefinition:
     kinds={"polars", "parquet"},
     metadata=column_schema(AgreementTable),
 )
+@told
 def report_agreement(installation: Installation) -> dg.MaterializeResult:
     """Our report labeler beside the imported ones: who calls what positive, and Cohen's kappa, per class."""
     agreement = write_report_agreement(installation.lake)
@@ -125,6 +129,7 @@ def crosscheck_asset(dataset: Dataset) -> dg.AssetsDefinition:
         description=f"{dataset.title}: our reader (lexicon `{language}`) against its own labels. It labels nothing.",
         metadata=column_schema(AgreementTable),
     )
+    @told
     def crosscheck(installation: Installation) -> dg.MaterializeResult:
         agreement = write_crosscheck(installation.lake, dataset, installation.root_of(dataset.name))
         return table_result(
@@ -159,6 +164,7 @@ def version_of_labels(path: Path, origin: Mapping[str, str]) -> str:
     check_specs=warning_checks([STAGE, "report_gold"], GOLD_CHECKS),
     metadata=column_schema(ReportScoreTable),
 )
+@told
 def report_gold(installation: Installation) -> dg.MaterializeResult:
     """The report labeler scored against what experts indexed in OpenI, on reports that never chose a word or a rule."""
     scores, flagged = write_report_gold(installation.lake, installation.root_of("openi"))

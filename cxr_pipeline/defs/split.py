@@ -4,6 +4,7 @@ import dagster as dg
 from pydantic import Field
 
 from cxr_pipeline.datasets import DATASETS
+from cxr_pipeline.defs.failures import told
 from cxr_pipeline.defs.pictures import show_picture
 from cxr_pipeline.defs.resources import Installation
 from cxr_pipeline.defs.tables import column_schema, markdown_table, table_result
@@ -31,6 +32,7 @@ class SplitRunConfig(SplitConfig, dg.Config):
     kinds={"polars", "parquet"},
     metadata=column_schema(CohortTable),
 )
+@told
 def cohort(
     context: dg.AssetExecutionContext, config: SplitRunConfig, installation: Installation
 ) -> dg.MaterializeResult:
@@ -64,6 +66,7 @@ def cohort(
     kinds={"polars", "parquet"},
     metadata=column_schema(SplitSummaryTable),
 )
+@told
 def summary(installation: Installation) -> dg.MaterializeResult:
     """Images, patients and positives of each class per source and split; how far prevalences are apart."""
     table = write_split_summary(installation.lake)

@@ -6,6 +6,7 @@ import dagster as dg
 from pydantic import create_model
 
 from cxr_pipeline.datasets import DATASETS
+from cxr_pipeline.defs.failures import told
 from cxr_pipeline.defs.pipes import launch_with_pipes
 from cxr_pipeline.defs.resources import Installation
 from cxr_pipeline.pipeline.training import train_checkpoint
@@ -37,6 +38,7 @@ def checkpoint_asset(recipe: TrainConfig) -> dg.AssetsDefinition:
         group_name=STAGE,
         kinds={"pytorch", "mlflow"},
     )
+    @told
     def checkpoint(
         context: dg.AssetExecutionContext,
         config: form,

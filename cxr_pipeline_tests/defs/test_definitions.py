@@ -125,4 +125,4 @@ def test_folder_that_was_named_but_is_absent_fails_with_what_to_do(tmp_path: Pat
         raise_on_error=False,
     )
     (failure,) = [e for e in result.all_events if e.is_step_failure]
-    assert "CXR_NIH_ROOT" in str(failure.step_failure_data.error.cause)
+    assert "CXR_NIH_ROOT" in str(failure.step_failure_data.user_failure_data.description)

@@ -51,6 +51,15 @@ def test_missing_files_are_told_apart_and_reasons_are_counted():
     assert "truncated | 5" in metadata["reasons"].value
 
 
+def test_a_failed_check_says_what_was_expected_and_what_to_do():
+    told = judge(100, 25).description
+    assert "25 of 100 image files (25.00%)" in told
+    assert "1.00% (CXR_QUARANTINE_WARN_SHARE)" in told
+    assert "20.00% (CXR_QUARANTINE_FAIL_SHARE)" in told
+    assert "`cxr images doctor FOLDER`" in told
+    assert judge(100, 1).description is None
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     write_phantoms(PhantomRequest("nih", patients=8, seed=1, size=64), tmp_path / "nih", workers=1)

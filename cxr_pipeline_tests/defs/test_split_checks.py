@@ -75,6 +75,9 @@ def test_leak_stops_training(lake: Lake, plant: Callable[[pl.DataFrame], pl.Data
     assert not result.success
     assert made(result) == {"split/cohort"}
     assert failed(result) - {"classes"} == {check}
+    told = {one.check_name: one.description for one in result.get_asset_check_evaluations()}
+    assert told[check] == split_checks.RULES[check].remedy
+    assert all(told[name] is None for name in set(split_checks.RULES) - failed(result))
 
 
 def test_sound_cohort_lets_training_start_and_class_without_positives_only_warns(lake: Lake):
@@ -112,7 +115,7 @@ def test_lost_assignment_fails_the_asset_with_what_to_do(lake: Lake):
     lake.table("split", "assignment").unlink()
     result = materialize(lake, *assets)
     (failure,) = [event for event in result.all_events if event.is_step_failure]
-    assert "--start-over" in str(failure.step_failure_data.error.cause)
+    assert "--start-over" in str(failure.step_failure_data.user_failure_data.description)
     assert made(result) == set()
     assert made(materialize(lake, *assets, start_over=True)) == {"split/cohort", "split/summary"}
 
@@ -125,8 +128,9 @@ def test_cohort_that_is_older_than_its_labels_fails_training(lake: Lake):
     result = materialize(lake, checkpoint_asset(preset("demo")))
     path.write_bytes(before)
     (failure,) = [event for event in result.all_events if event.is_step_failure]
-    assert "was made from labels/nih" in str(failure.step_failure_data.error.cause)
-    assert "`cxr split` (or materialize split/cohort) first" in str(failure.step_failure_data.error.cause)
+    told = failure.step_failure_data.user_failure_data.description
+    assert "was made from labels/nih" in told
+    assert "`cxr split` (or materialize split/cohort) first" in told
 
 
 def test_misspelt_source_fails_the_run_and_says_which_there_are(lake: Lake):
