@@ -11,9 +11,9 @@ Purpose = Literal["around", "work"]
 
 @dataclass(frozen=True)
 class Budget:
-    """What one look may cost. It ends with the batch (some 1,000 stats) in which a limit is passed."""
+    """What one look may cost. It ends with the batch (some 500 stats) in which a limit is passed."""
 
-    cpu_seconds: float = 0.7  # of looking around, where nothing is known to be new
+    cpu_seconds: float = 0.6  # of looking around, where nothing is known to be new
     work_cpu_seconds: float = 10.0  # of taking up what is known to be new
     wall_seconds: float = 20.0
 
@@ -58,11 +58,12 @@ class Meter:
         self._mark = self._cpu()
         self._spent: dict[Purpose, float] = {"around": 0.0, "work": 0.0}
 
-    def repeat(self, purpose: Purpose, batch: Callable[[], bool]) -> None:
-        """Runs `batch` until it says that there is no more, or the purpose's budget is spent: at least once, so that
-        every look gets on, however small its budget."""
+    def repeat(self, purpose: Purpose, batch: Callable[[], bool], *, at_least_once: bool = True) -> None:
+        """Runs `batch` until it says that there is no more, or the purpose's budget is spent."""
         self._charge()
         self._purpose = purpose
+        if not at_least_once and self.is_over:
+            return
         while batch() and not self.is_over:
             pass
         self._charge()

@@ -19,6 +19,8 @@ ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})  # also: a link t
 _SLOW_SECONDS = 100e-6  # of waiting per question; a local disk answers in 2e-6
 _THREADS = 16
 _CHUNK = 32
+_PROBE = 8
+_SLOW_TIMES = 2
 _MASK = 2**63 - 1  # SQLite's integers are signed
 
 
@@ -82,35 +84,38 @@ def ask(disk: Disk, path: bytes) -> Answered:
 
 
 class Pool:
-    """Asks one question after another, and sixteen at once as soon as the answers prove slow."""
+    """Asks one question after another, and sixteen at once while the answers prove slow."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
         self._threads: ThreadPoolExecutor | None = None
+        self._slow = 0  # times in a row; once may be a busy processor
 
     def map(self, question: Callable[[Item], Answer], items: Sequence[Item]) -> list[Answer]:
         """The answers in the order of the items."""
-        answers: list[Answer] = []
-        while len(answers) < len(items) and not self._threads:
-            answers += self._ask_in_turn(question, items[len(answers) : len(answers) + _CHUNK])
+        answers = self._ask_in_turn(question, items[:_PROBE])
+        while len(answers) < len(items) and self._slow < _SLOW_TIMES:
+            size = _PROBE if self._slow else _CHUNK
+            answers += self._ask_in_turn(question, items[len(answers) : len(answers) + size])
         rest = items[len(answers) :]
-        chunks = [rest[start : start + _CHUNK] for start in range(0, len(rest), _CHUNK)]
-        if self._threads and chunks:
-            for some in self._threads.map(lambda chunk: self._ask_and_count(question, chunk), chunks):
-                answers += some
-        return answers
+        return answers + self._ask_at_once(question, rest) if rest else answers
 
     def close(self) -> None:
         if self._threads:
             self._threads.shutdown()
 
-    def _ask_in_turn(self, question: Callable[[Item], Answer], items: Iterable[Item]) -> list[Answer]:
+    def _ask_in_turn(self, question: Callable[[Item], Answer], items: Sequence[Item]) -> list[Answer]:
         wall, cpu = time.perf_counter(), time.thread_time()
         answers = [question(item) for item in items]
         waited = (time.perf_counter() - wall) - (time.thread_time() - cpu)
-        if waited > _SLOW_SECONDS * _CHUNK:
-            self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="watch")
+        self._slow = self._slow + 1 if waited > _SLOW_SECONDS * len(answers) else 0
         return answers
+
+    def _ask_at_once(self, question: Callable[[Item], Answer], items: Sequence[Item]) -> list[Answer]:
+        self._threads = self._threads or ThreadPoolExecutor(_THREADS, thread_name_prefix="watch")
+        chunks = [items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK)]
+        answered = self._threads.map(lambda chunk: self._ask_and_count(question, chunk), chunks)
+        return [answer for some in answered for answer in some]
 
     def _ask_and_count(self, question: Callable[[Item], Answer], items: Iterable[Item]) -> list[Answer]:
         cpu = time.thread_time()

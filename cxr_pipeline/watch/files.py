@@ -16,9 +16,9 @@ from cxr_pipeline.watch.memory import UNSEEN, YOUNG, FolderStatus
 from cxr_pipeline.watch.survey import GRANULARITY_SECONDS, Row, Survey
 
 NOTHING = -1  # as a size: a dead link, or gone before it was stat'ed
-_BATCH = 1024
+_BATCH = 512
 _METADATA_MOST = 5_000  # stat'ed at every look; OpenI has 3,955 reports, MIMIC's 227,835 are left to the sweep
-_SWEEP_MOST = 20_000  # stat'ed in turn at every look, in search of files that were written over in place
+_SWEEP_MOST = 10_000  # stat'ed in turn at every look, in search of files that were written over in place
 _WATCHED_SECONDS = 3_600.0
 _UNREAD = Contents(None, is_unfinished=False)
 _COLUMNS = (

@@ -124,13 +124,17 @@ class FolderSurvey:
 
     def _compare_files(self, folder: Folder, entries: list[Entry]) -> bool:
         """New names, and names that lead to another inode (a file put in the place of another), are to be stat'ed."""
-        rows = self._connection.execute("SELECT name, inode FROM files WHERE folder = ?", (folder.id,))
-        known: dict[bytes, int] = dict(rows.fetchall())
+        known: dict[bytes, int] = {}
+        if folder.mark is not None:  # else nothing is known of it
+            rows = self._connection.execute("SELECT name, inode FROM files WHERE folder = ?", (folder.id,))
+            known = dict(rows.fetchall())
         new = [(folder.id, e.name, e.kind, e.inode, UNSEEN) for e in entries if e.name not in known]
         other = [(e.inode, UNSEEN, folder.id, e.name) for e in entries if known.get(e.name, e.inode) != e.inode]
         insert = "INSERT INTO files (folder, name, kind, inode, due, is_unfinished) VALUES (?, ?, ?, ?, ?, 0)"
-        self._connection.executemany(insert, new)
-        self._connection.executemany("UPDATE files SET inode = ?, due = ? WHERE folder = ? AND name = ?", other)
+        if new:
+            self._connection.executemany(insert, new)
+        if other:
+            self._connection.executemany("UPDATE files SET inode = ?, due = ? WHERE folder = ? AND name = ?", other)
         gone = known.keys() - {entry.name for entry in entries}
         if gone:
             self._files.drop(folder.id, gone)
@@ -138,7 +142,8 @@ class FolderSurvey:
 
     def _compare_folders(self, folder: Folder, entries: list[Entry]) -> bool:
         """What a file's name leads to may be a folder: it is one as long as that name is there."""
-        children = self._select("WHERE parent = ? AND status <> 1", folder.id)
+        is_known = folder.mark is not None
+        children = self._select("WHERE parent = ? AND status <> 1", folder.id) if is_known else []
         known = {child.path: child for child in children}
         names = {self._survey.join(folder.path, entry.name): entry for entry in entries}
         for path, entry in names.items():

@@ -132,16 +132,21 @@ def _begin(survey: Survey) -> None:
 
 
 def _look_around(survey: Survey, *, is_whole: bool) -> None:
-    """Known news first, then the round; twice, since the round may bring news."""
-    files = FileSurvey(survey)
+    """Where news shows first, then what is known to be new, then all in turn, which may bring more.
+
+    However small the budget, one batch of each is done, of the last three of one: they come first by turns.
+    """
+    files, meter = FileSurvey(survey), survey.meter
     folders = FolderSurvey(survey, files)
-    meter = survey.meter
     meter.repeat("around", folders.visit_shallow)
     meter.repeat("around", files.stat_metadata)
     _take_up(meter, files, folders)
-    meter.repeat("around", files.stat_due)
-    meter.repeat("around", lambda: files.sweep(to_end=False)) if not is_whole else _sweep_all(survey, files)
-    meter.repeat("around", folders.visit_block)
+    turn = survey.memory.state.look % 3
+    if is_whole:
+        survey.memory.state.sweep_folder, survey.memory.state.sweep_name = 0, b""
+    rounds = [folders.visit_block, lambda: files.sweep(to_end=is_whole), files.stat_due]
+    for position, batch in enumerate(rounds[turn:] + rounds[:turn]):
+        meter.repeat("around", batch, at_least_once=position == 0)
     _take_up(meter, files, folders)
 
 
@@ -150,11 +155,6 @@ def _take_up(meter: Meter, files: FileSurvey, folders: FolderSurvey) -> None:
     meter.repeat("work", folders.list_waiting)
     meter.repeat("work", folders.clear_gone)
     meter.repeat("work", files.stat_unseen)
-
-
-def _sweep_all(survey: Survey, files: FileSurvey) -> None:
-    survey.memory.state.sweep_folder, survey.memory.state.sweep_name = 0, b""
-    survey.meter.repeat("around", lambda: files.sweep(to_end=True))
 
 
 def _describe(memory: Memory, dataset: Dataset, root: Path, *, since: int) -> Look:

@@ -17,7 +17,7 @@ from cxr_pipeline.errors import StorageError
 from cxr_pipeline.storage.locks import lock_folder
 from cxr_pipeline.watch.journal import Changes, Event, Happening, sum_up
 
-BLOCK = 1024  # folders that are visited together, and share the note of when
+BLOCK = 512  # folders that are visited together, and share the note of when
 UNSEEN, YOUNG = 0, 1  # in files.due: to be stat'ed, and to be stat'ed again at the next look
 
 _VERSION = 1
