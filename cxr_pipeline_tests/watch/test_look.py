@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -189,6 +190,14 @@ def test_the_same_tree_at_another_place_has_the_same_digest(tree, memory, tmp_pa
     assert (after.digest, after.changes.is_empty, after.is_complete) == (before.digest, True, True)
 
 
+def test_other_rules_are_applied_to_what_was_seen_before(tree, memory):
+    tree.write("more/a.tif")
+    assert look_once(memory, tree.root).files == 8
+    with open_memory(memory) as opened:
+        seen = look(opened, replace(NIH, suffixes=(".png", ".tif")), tree.root, disk=Disk(now=Clock()))
+    assert seen.files == 9
+
+
 def test_linked_folders_are_followed_and_circles_are_not(tree, memory, tmp_path):
     other = Tree(tmp_path / "other")
     other.write("a.png")
@@ -292,6 +301,28 @@ def test_a_young_file_is_looked_at_again(tree, memory):
     path.write_bytes(b"whole.")
     again = look_once(memory, tree.root, budget=TINY, disk=now, since=seen.sequence)
     assert again.changes.changed == 1
+
+
+def test_a_look_is_complete_when_every_folder_was_visited_since_the_newest_change(tree, memory):
+    with small_batches():
+        look_until_complete(memory, tree.root, budget=TINY)
+        path = tree.write("new.png")
+        os.utime(path, (0, time.time() + 150))  # later than the visits of 100 s ahead
+        disk = Disk(now=Clock(200))
+        seen = look_once(memory, tree.root, budget=TINY, disk=disk)
+        assert (seen.files, seen.is_complete) == (9, False)
+        assert look_until_complete(memory, tree.root, budget=TINY, disk=disk)[-1].is_complete
+
+
+def test_a_young_folder_is_listed_again(tree, memory):
+    """Its times are those of before: two changes within one tick of the file system's clock."""
+    folder = os.fsencode(tree.root / "images")
+    kept = REAL.stat(folder)
+    disk = Disk(stat=lambda path: kept if path == folder else REAL.stat(path), now=time.time)
+    before = look_once(memory, tree.root, disk=disk)
+    assert not before.is_complete
+    tree.write("images/new.png")
+    assert look_once(memory, tree.root, disk=disk, since=before.sequence).changes.new == 1
 
 
 def test_a_copy_that_stalls_is_looked_at_again_as_its_age_doubles(tree, memory, monkeypatch):

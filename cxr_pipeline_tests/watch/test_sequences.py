@@ -7,8 +7,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cxr_pipeline.watch import Budget
-from cxr_pipeline_tests.watch.trees import TINY, Tree, look_once, small_batches
+from cxr_pipeline.watch import Budget, Disk, look, open_memory
+from cxr_pipeline_tests.watch.trees import NIH, TINY, Clock, Tree, look_once, small_batches
 
 NAMES = ("a.png", "b.jpg", "c.csv", "d.txt", "e.xml", "f.part", "g.png")
 FOLDERS = ("", "x/", "x/y/", "x/y/z/", "w/", "w/.h/", "odd.png/")
@@ -25,7 +25,7 @@ ACTIONS = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(ACTIONS, max_size=30))
 def test_the_memory_comes_to_what_a_fresh_look_sees(actions):
     with tempfile.TemporaryDirectory() as folder, small_batches():
@@ -34,8 +34,8 @@ def test_the_memory_comes_to_what_a_fresh_look_sees(actions):
         tree.write("a.png")
         for action, first, second in actions:
             act(tree, base, action, first, second)
-        for _ in range(60):
-            seen = look_once(base / "memory", tree.root, budget=TINY)
+        with open_memory(base / "memory") as memory:
+            seen = [look(memory, NIH, tree.root, budget=TINY, disk=Disk(now=Clock())) for _ in range(80)][-1]
         fresh = look_once(base / "fresh", tree.root)
     assert seen.is_complete
     assert (seen.digest, seen.files, seen.folders) == (fresh.digest, fresh.files, fresh.folders)
