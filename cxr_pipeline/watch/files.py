@@ -18,7 +18,7 @@ from cxr_pipeline.watch.survey import GRANULARITY_SECONDS, Row, Survey
 NOTHING = -1  # as a size: a dead link, or gone before it was stat'ed
 _BATCH = 512
 _METADATA_MOST = 5_000  # stat'ed at every look; OpenI has 3,955 reports, MIMIC's 227,835 are left to the sweep
-_SWEEP_MOST = 10_000  # stat'ed in turn at every look, in search of files that were written over in place
+_TURN_MOST = 2_048  # stat'ed at every look of those in turn, so that most of the budget is left to the folders
 _WATCHED_SECONDS = 3_600.0
 _UNREAD = Contents(None, is_unfinished=False)
 _COLUMNS = (
@@ -68,7 +68,7 @@ class FileSurvey:
         self._survey = survey
         self._described = (-1, b"")
         self._described_left = _METADATA_MOST
-        self._swept = 0
+        self._swept = self._due = 0
         self._has_read = False  # a file's contents, in this batch
 
     def stat_unseen(self) -> bool:
@@ -79,7 +79,9 @@ class FileSurvey:
         """Those that changed of late, each again when its age has doubled: a copy that grows in place leaves no trace
         in its folder, and may stall."""
         now = self._survey.disk.now()
-        return self._stat(f"WHERE due > {YOUNG} AND due <= ? ORDER BY due LIMIT {_BATCH}", now)
+        self._due += _BATCH
+        has_more = self._stat(f"WHERE due > {YOUNG} AND due <= ? ORDER BY due LIMIT {_BATCH}", now)
+        return has_more and self._due < _TURN_MOST
 
     def stat_metadata(self) -> bool:
         """The files that describe the source, shallow folders first."""
@@ -93,7 +95,8 @@ class FileSurvey:
         return len(rows) == _BATCH and self._described_left > 0
 
     def sweep(self, *, to_end: bool) -> bool:
-        """All files in turn, from where the last look stopped; `to_end`: each once."""
+        """All files in turn, from where the last look stopped, in search of those written over in place; `to_end`:
+        each once."""
         state = self._survey.memory.state
         where = f"WHERE (files.folder, name) > (?, ?) ORDER BY files.folder, name LIMIT {_BATCH}"
         with self._survey.memory.transaction():
@@ -102,7 +105,7 @@ class FileSurvey:
             end = rows[-1] if len(rows) == _BATCH else None
             state.sweep_folder, state.sweep_name = (end.folder, end.name) if end else (0, b"")
         self._swept += len(rows)
-        return end is not None and (to_end or self._swept < _SWEEP_MOST)
+        return end is not None and (to_end or self._swept < _TURN_MOST)
 
     def drop(self, folder: int, names: Iterable[bytes] | None = None) -> None:
         """Forgets files of a folder (all of them), within a transaction."""

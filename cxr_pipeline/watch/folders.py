@@ -37,6 +37,7 @@ class FolderSurvey:
         self._connection = survey.memory.connection
         self._shallow_left = _SHALLOW_MOST
         self._shallow_at = (-1, 0)
+        self._overruled: set[int] = set()  # in this batch: what was asked of them is out of date
 
     def visit_shallow(self) -> bool:
         """The root, and what lies up to two folders below it."""
@@ -88,7 +89,10 @@ class FolderSurvey:
         question = partial(_ask, survey)
         visits = survey.pool.map(question, [*zip(folders, marks, strict=True)])
         lost = False
+        self._overruled.clear()
         for folder, visited in zip(folders, visits, strict=True):
+            if {folder.id, folder.parent} & self._overruled:
+                continue
             if visited.error:
                 lost |= self._note_error(folder, visited.error)
             elif visited.status is not None and visited.entries is not None:
@@ -150,11 +154,13 @@ class FolderSurvey:
             if entry.kind is None and path not in known:
                 self._survey.add_folder(folder.id, path, folder.depth + 1, is_link=entry.is_link)
             elif entry.kind is None and known[path].is_link != entry.is_link:
+                self._overruled.add(known[path].id)
                 self._connection.execute(
                     "UPDATE folders SET is_link = ?, status = 0 WHERE id = ?", (entry.is_link, known[path].id)
                 )
         gone = [child for child in children if child.path not in names]
         for child in gone:
+            self._overruled.add(child.id)
             self._set(child.id, FolderStatus.GONE)
         return any(child.status != FolderStatus.CLOSED for child in gone)
 
@@ -168,6 +174,7 @@ class FolderSurvey:
             self._set(folder.id, FolderStatus.CLOSED)
 
     def _clear(self, folder: Folder) -> None:
+        self._overruled.add(folder.id)
         self._files.drop(folder.id)
         self._connection.execute("UPDATE folders SET status = 1 WHERE parent = ?", (folder.id,))
         self._survey.memory.state.folders -= folder.mark is not None

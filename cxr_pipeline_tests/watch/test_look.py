@@ -214,6 +214,14 @@ def test_linked_folders_are_followed_and_circles_are_not(tree, memory, tmp_path)
     assert (seen.files, seen.folders, seen.is_complete) == (9, 6, True)
 
 
+def test_a_link_in_the_place_of_a_folder_is_judged_as_a_link(tree, memory, tmp_path):
+    look_once(memory, tree.root)
+    tree.remove("more")
+    tree.link("more", tree.root)
+    seen = look_once(memory, tree.root)
+    assert (seen.files, seen.digest) == (7, fresh_digest(tree, tmp_path))
+
+
 def test_a_folder_hidden_in_the_root_is_followed_by_its_link(tree, memory):
     tree.write(".data/a.png")
     tree.link("shown", tree.root / ".data")

@@ -1,5 +1,6 @@
 """Whatever happens to a tree while it is looked at in slices, the memory comes to what a fresh look sees."""
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -19,6 +20,9 @@ ACTIONS = st.one_of(
     st.tuples(st.just("move"), PATHS, PATHS),
     st.tuples(st.just("move"), st.sampled_from(("x", "x/y", "w")), st.sampled_from(("v", "w/u"))),
     st.tuples(st.just("touch"), PATHS, st.none()),
+    st.tuples(
+        st.just("link"), st.sampled_from(("x", "x/y", "v", "w", "odd.png", "g.png")), st.sampled_from(("", "x", "out"))
+    ),
     st.tuples(st.just("keep"), st.none(), st.none()),
     st.tuples(st.just("restore"), st.none(), st.none()),
     st.tuples(st.just("look"), st.sampled_from((TINY, Budget(0.001, 0.001, 0.002), None)), st.none()),
@@ -32,6 +36,9 @@ def test_the_memory_comes_to_what_a_fresh_look_sees(actions):
         base = Path(folder)
         tree = Tree(base / "root")
         tree.write("a.png")
+        (base / "out").mkdir()
+        (base / "out/o.png").touch()
+        (base / "out/circle").symlink_to(base / "out")
         for action, first, second in actions:
             act(tree, base, action, first, second)
         with open_memory(base / "memory") as memory:
@@ -43,23 +50,35 @@ def test_the_memory_comes_to_what_a_fresh_look_sees(actions):
 
 def act(tree, base, action, first, second):
     """Does what can be done; the first picture stays, since an empty root is one that is away."""
-    path = tree.root / first if isinstance(first, str) else None
     if action == "look":
         look_once(base / "memory", tree.root, budget=first)
-    elif action == "write" and not path.is_dir() and not any(above.is_file() for above in path.parents):
+    elif action == "keep":
+        shutil.rmtree(base / "kept", ignore_errors=True)
+        shutil.copytree(tree.root, base / "kept", symlinks=True)
+    elif action == "restore" and (base / "kept").exists():
+        shutil.rmtree(tree.root)
+        shutil.copytree(base / "kept", tree.root, symlinks=True)
+    elif first:
+        change(tree, base, action, first, second)
+
+
+def change(tree, base, action, first, second):
+    path = tree.root / first
+    if action == "write" and is_writable(path):
         tree.write(first, second)
-    elif action == "remove" and path.exists() and first != "a.png":
+    elif action == "remove" and os.path.lexists(path) and first != "a.png":
         tree.remove(first)
     elif action == "touch" and path.is_file():
         tree.touch(path)
     elif action == "move" and path.exists() and first != "a.png" and is_free(tree, first, second):
         tree.move(first, second)
-    elif action == "keep":
-        shutil.rmtree(base / "kept", ignore_errors=True)
-        shutil.copytree(tree.root, base / "kept")
-    elif action == "restore" and (base / "kept").exists():
-        shutil.rmtree(tree.root)
-        shutil.copytree(base / "kept", tree.root)
+    elif action == "link" and path.parent.is_dir() and not os.path.lexists(path):
+        tree.link(first, base / "out" if second == "out" else tree.root / second)
+
+
+def is_writable(path):
+    is_open = all(above.is_dir() or not os.path.lexists(above) for above in path.parents)
+    return is_open and (path.is_file() or not os.path.lexists(path))
 
 
 def is_free(tree, source, target):

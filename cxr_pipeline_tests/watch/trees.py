@@ -85,7 +85,7 @@ def look_until_complete(
 def small_batches() -> ExitStack:
     """A few files and folders at a time, so that a small tree needs many looks."""
     stack = ExitStack()
-    sizes = {"files._BATCH": 3, "files._SWEEP_MOST": 3, "folders._LISTED": 2, "folders._CLEARED": 1}
+    sizes = {"files._BATCH": 3, "files._TURN_MOST": 3, "folders._LISTED": 2, "folders._CLEARED": 1}
     for name, size in {**sizes, "folders.BLOCK": 2, "survey.BLOCK": 2, "folders._SHALLOW_MOST": 2}.items():
         stack.enter_context(mock.patch(f"cxr_pipeline.watch.{name}", size))
     return stack
