@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     quarantine_fail_share: float = Field(
         0.2, ge=0, le=1, description="A larger one is an error: no cohort is made from that source's images"
     )
+    watch_quiet_seconds: float = Field(
+        120, ge=0, description="New files of a source are harmonized when nothing has changed there for so long"
+    )
     mlflow_uri: str | None = Field(None, description="MLflow tracking URI; default SQLite under `<home>/mlflow`")
     mlflow_experiment: str = Field("cxr_pipeline", description="MLflow experiment")
     ui_port: int = Field(3000, ge=1, le=65535, description="Port of the Dagster UI on 127.0.0.1")
@@ -67,6 +70,11 @@ class Settings(BaseSettings):
     @property
     def reports_root(self) -> Path:
         return self.reports or self.home / "reports"
+
+    @property
+    def watch_root(self) -> Path:
+        """What was seen of the sources' files; each machine that looks has its own."""
+        return self.home / "watch"
 
     @property
     def mlflow_home(self) -> Path:

@@ -53,7 +53,8 @@ def _materialize_everything(settings: Settings, *, epochs: int | None) -> bool:
     """Runs the job `everything` in this process, on the instance that the UI shows."""
     import dagster as dg
 
-    from cxr_pipeline.defs.build import EVERYTHING, build_definitions
+    from cxr_pipeline.defs.automation import EVERYTHING
+    from cxr_pipeline.defs.build import build_definitions
 
     warnings.simplefilter("ignore", dg.PreviewWarning)  # Dagster's own use of its own preview function
     logging.getLogger("mlflow").setLevel(logging.WARNING)

@@ -20,8 +20,6 @@ from cxr_pipeline.defs.resources import Installation
 from cxr_pipeline.settings import Settings
 from cxr_pipeline.training.presets import preset
 
-EVERYTHING = "everything"
-
 
 def build_definitions(settings: Settings) -> dg.Definitions:
     """The code location of one installation.
@@ -42,7 +40,9 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         ],
         asset_checks=[*checks.checks, *image_checks.checks, *split_checks.checks],
         jobs=[
-            dg.define_asset_job(EVERYTHING, dg.AssetSelection.all(), description="From raw files to the report"),
+            dg.define_asset_job(
+                automation.EVERYTHING, dg.AssetSelection.all(), description="From raw files to the report"
+            ),
             automation.harmonize,
             dg.define_asset_job("evaluate", dg.AssetSelection.groups("evaluation"), description="Evaluate again"),
         ],

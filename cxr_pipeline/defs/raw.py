@@ -1,5 +1,7 @@
 """Assets `raw/<dataset>`: the inventory of each source as published."""
 
+from pathlib import Path
+
 import dagster as dg
 import polars as pl
 
@@ -9,8 +11,9 @@ from cxr_pipeline.datasets.inventory import count_labellers, fingerprint
 from cxr_pipeline.datasets.quality import judge_completeness, judge_files, judge_patients
 from cxr_pipeline.defs.failures import told
 from cxr_pipeline.defs.resources import Installation
+from cxr_pipeline.defs.standing import NOT_USED, REASON_TAG, SEQUENCE_METADATA, STATE_METADATA
 from cxr_pipeline.defs.tables import column_schema, markdown_table, table_result, warning_checks
-from cxr_pipeline.pipeline.raw import write_inventory
+from cxr_pipeline.pipeline.raw import take_stock, unpack_pictures, write_inventory
 from cxr_pipeline.tables.raw import RawTable
 
 STAGE = "raw"
@@ -41,12 +44,14 @@ def raw_asset(dataset: Dataset) -> dg.AssetsDefinition:
     @told
     def raw(context: dg.AssetExecutionContext, installation: Installation) -> dg.MaterializeResult:
         root = installation.root_of(dataset.name)
-        inventory = write_inventory(
-            installation.lake,
-            dataset,
-            root,
-            on_unpack=lambda read, parts: context.log.info(f"unpacked {read} of {parts} parts"),
-        )
+        if reason := context.run.tags.get(REASON_TAG):
+            context.log.info(f"Asked for since {reason}")
+        if root:
+            unpack_pictures(
+                dataset, root, on_unpack=lambda read, parts: context.log.info(f"unpacked {read} of {parts} parts")
+            )
+        stock = take_stock(Path(installation.watch_root), dataset, root) if root else None  # before anything is read
+        inventory = write_inventory(installation.lake, dataset, root, unpack=False)
         for warning in inventory.warnings:
             context.log.warning(warning)
         return table_result(
@@ -54,6 +59,8 @@ def raw_asset(dataset: Dataset) -> dg.AssetsDefinition:
             rows=inventory.table.height,
             version=fingerprint(dataset, root) if root else "not used",
             metadata={
+                STATE_METADATA: stock.digest if stock else NOT_USED,
+                SEQUENCE_METADATA: stock.sequence if stock else 0,
                 "root": str(root) if root else f"not used: set {dataset.root_variable} to use it",
                 "patients": inventory.table["patient_id"].n_unique(),
                 "views": markdown_table(inventory.table.group_by("view").agg(images=pl.len()).sort("view")),

@@ -10,6 +10,7 @@ from cxr_pipeline.datasets import DATASETS
 from cxr_pipeline.datasets.base import Dataset
 from cxr_pipeline.defs.failures import told
 from cxr_pipeline.defs.resources import Installation
+from cxr_pipeline.defs.standing import STAMP_METADATA, stamp_of_states
 from cxr_pipeline.defs.tables import column_schema, markdown_table, table_result, warning_checks
 from cxr_pipeline.labels.quality import judge_labeler
 from cxr_pipeline.labels.reports.crosscheck import LANGUAGES, judge_crosscheck
@@ -75,12 +76,14 @@ def imported_asset(dataset: Dataset) -> dg.AssetsDefinition:
     @told
     def imported(installation: Installation) -> dg.MaterializeResult:
         file = installation.states_of(dataset.name)
+        stamp = stamp_of_states(file)  # before it is read
         states = write_imported_states(installation.lake, dataset, installation.root_of(dataset.name), file)
         origin = {"file": dg.MetadataValue.path(file.path), "file_sha256": file_digest(file.path)} if file else {}
         return table_result(
             imported_path(installation.lake, dataset),
             rows=states.table.height,
             metadata={
+                STAMP_METADATA: stamp,
                 **(origin or {"file": f"none: set {variable} to import one"}),
                 "takes_the_place_of_ours": (file and file.labeler) or "none",
                 "sources": markdown_table(states.counts),

@@ -1,5 +1,6 @@
 """What the assets are given: where things live in this installation."""
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ from cxr_pipeline.tracking import Tracker
 if TYPE_CHECKING:
     from cxr_pipeline.images.prepare.cluster import Cluster
     from cxr_pipeline.images.store.shards import StoreForm
+    from cxr_pipeline.watch import Budget, Look
 
 
 class Installation(dg.ConfigurableResource):
@@ -32,6 +34,8 @@ class Installation(dg.ConfigurableResource):
     dask_address: str | None
     quarantine_warn_share: float
     quarantine_fail_share: float
+    watch_root: str
+    watch_quiet_seconds: float
     mlflow_uri: str
     mlflow_experiment: str
     mlflow_artifacts: str
@@ -53,6 +57,8 @@ class Installation(dg.ConfigurableResource):
             dask_address=settings.dask_address,
             quarantine_warn_share=settings.quarantine_warn_share,
             quarantine_fail_share=settings.quarantine_fail_share,
+            watch_root=str(settings.watch_root),
+            watch_quiet_seconds=settings.watch_quiet_seconds,
             mlflow_uri=settings.tracking_uri,
             mlflow_experiment=settings.mlflow_experiment,
             mlflow_artifacts=str(settings.mlflow_home / "artifacts"),
@@ -87,6 +93,13 @@ class Installation(dg.ConfigurableResource):
     def root_of(self, dataset: str) -> Path | None:
         root = self.source_roots.get(dataset)
         return Path(root) if root else None
+
+    def look_at_sources(self, budget: "Budget", *, since: Mapping[str, int]) -> dict[str, "Look"]:
+        """A look at each source that is used here; see `watch`."""
+        from cxr_pipeline.watch import look_at_all
+
+        roots = {name: Path(root) for name, root in self.source_roots.items()}
+        return look_at_all(Path(self.watch_root), roots, budget=budget, since=since)
 
     def states_of(self, dataset: str) -> StatesFile | None:
         """What other labelers found in the reports of a source, if a file of it was named."""

@@ -10,7 +10,8 @@ import dagster as dg
 import pytest
 from dagster._core.storage.tags import WILL_RETRY_TAG
 
-from cxr_pipeline.defs.build import EVERYTHING, build_definitions
+from cxr_pipeline.defs.automation import EVERYTHING
+from cxr_pipeline.defs.build import build_definitions
 from cxr_pipeline.defs.failures import RETRIES, RETRY_SECONDS, told
 from cxr_pipeline.errors import ClusterError, Interrupted, SourceFormatError, TrainingError
 from cxr_pipeline.settings import Settings
