@@ -21,6 +21,8 @@ from cxr_pipeline.phantom.write import PhantomRequest, write_phantoms
 from cxr_pipeline.pipeline.raw import take_stock
 from cxr_pipeline.settings import Settings
 
+pytestmark = pytest.mark.long  # a run of the whole job each
+
 SPLIT = {f"split/{name}" for name in ("duplicates", "cohort", "summary")}
 OF_NIH = {"raw/nih", "labels/nih", "images/nih", "labels/overview", "labels/boxes", "labels/adjudicated_nih", *SPLIT}
 MOST_TICKS = 20

@@ -27,6 +27,7 @@ def materialize(home: Path, **config: object) -> dict[str, dg.MetadataValue]:
 
 @pytest.mark.filterwarnings("ignore:AssetExecutionContext.run_id")  # Dagster's pipes use both themselves
 @pytest.mark.filterwarnings("ignore:Function `PipesMessageReader")
+@pytest.mark.long
 def test_more_epochs_go_on_from_the_job_before(tmp_path: Path):
     lake = Lake(tmp_path / "lake")
     prepare(lake, write_nih(tmp_path / "nih", patients=24))

@@ -99,7 +99,7 @@ def test_a_run_killed_at_any_step_ends_with_the_same_bits_and_events(undisturbed
     [
         (signal.SIGTERM, os.killpg),
         pytest.param(signal.SIGUSR1, os.kill, marks=pytest.mark.long),
-        (signal.SIGINT, os.killpg),
+        pytest.param(signal.SIGINT, os.killpg, marks=pytest.mark.long),
         pytest.param(signal.SIGHUP, os.kill, marks=pytest.mark.long),
     ],
 )
@@ -159,6 +159,7 @@ def test_a_disk_that_fills_up_leaves_the_last_snapshot(inputs, tmp_path, capsys)
     assert {path: path.read_bytes() for path in job.glob("*resume*")} == kept
 
 
+@pytest.mark.long
 def test_a_killed_run_goes_on_with_another_loader_and_ends_with_the_same_bits(undisturbed, inputs, tmp_path):
     job = write_job(tmp_path / "job", inputs)
     process = start(job)

@@ -34,7 +34,8 @@ def alone(inputs, tmp_path_factory):
     return losses_of(tmp_path_factory.mktemp("alone") / "job", inputs, processes=1)
 
 
-@pytest.mark.parametrize("processes", [2, pytest.param(4, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("processes", [2, 4])
 def test_processes_that_share_a_batch_learn_as_one(alone, inputs, tmp_path, processes):
     losses, expected = alone
     together, result = losses_of(tmp_path / "several", inputs, processes=processes)
