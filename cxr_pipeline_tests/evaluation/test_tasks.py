@@ -31,6 +31,7 @@ def result_of(job):
     return json.loads((job / "result.json").read_text())
 
 
+@pytest.mark.long
 def test_both_tasks_run_on_a_lean_node(world, tmp_path):
     """With everything blocked that a GPU node does not have."""
     jobs = [world.job(tmp_path / "predict"), world.job(tmp_path / "explain", task="explain", per_class=1)]

@@ -33,6 +33,7 @@ def job(tmp_path, inputs):
     return tmp_path
 
 
+@pytest.mark.long
 def test_trains_on_a_node_without_the_data_wing(job):
     done = subprocess.run([sys.executable, "-c", LEAN, str(job)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

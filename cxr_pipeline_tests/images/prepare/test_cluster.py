@@ -81,6 +81,7 @@ def _bytes(folder):
     return [(path.relative_to(folder), path.read_bytes()) for path in files]
 
 
+@pytest.mark.long
 def test_a_store_is_the_same_when_one_of_two_workers_is_killed_half_way(tmp_path, monkeypatch):
     count = 6 * BATCH_FILES
     root, marker = tmp_path / "source", tmp_path / "killed"
@@ -133,6 +134,7 @@ def _end_this_process(_):
     os._exit(139)
 
 
+@pytest.mark.long
 def test_a_worker_that_is_slow_to_restart_is_not_given_up():
     impatient = {"distributed.deploy.lost-worker-timeout": "1ms"}
     with dask.config.set(impatient), Cluster(workers=1) as cluster:

@@ -15,6 +15,8 @@ from cxr_pipeline.training.network.backbone import build_network
 from cxr_pipeline_tests.training.checkpoint.test_files import CONFIG
 from cxr_pipeline_tests.training.tiny import TINY
 
+pytestmark = pytest.mark.long
+
 SIZE = 64
 
 

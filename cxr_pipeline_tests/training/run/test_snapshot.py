@@ -20,6 +20,8 @@ from cxr_pipeline.training.run.program import REQUEUE, RESUME
 from cxr_pipeline.training.run.snapshot import load_snapshot
 from cxr_pipeline_tests.training.tiny import TINY
 
+pytestmark = pytest.mark.long
+
 # Everything that has a state: the running mean, drop path's generator, the plateau, a batch in parts.
 CONFIG = TINY.model_copy(
     update={
