@@ -103,7 +103,8 @@ def find_demand(
     tags = read_tags(instance, {*keys, *parents})
     free = set(keys) - _of_held(held, graph, tags, keys)
     states = {name: installation.states_of(name) for name, dataset in DATASETS.items() if is_reported(dataset)}
-    stale = find_stale(graph, tags, sorted(free)) | find_other_states(instance, states)
+    other = {key: why for key, why in find_other_states(instance, states).items() if key in free}
+    stale = find_stale(graph, tags, sorted(free)) | other
     changed = {one.source: one.change for one in standings if one.change}
     wanted = {name: looks[name].digest if name in looks else NOT_USED for name in changed}
     return Demand(changed, stale, wanted, free), [one.waits_for for one in standings if one.waits_for]

@@ -276,6 +276,14 @@ def test_another_file_of_states_is_read_though_no_source_has_changed(made: Site)
     assert "raw/rexgradient" not in keys
 
 
+def test_another_file_of_states_of_a_source_that_is_away_asks_for_no_empty_run(made: Site):
+    states = made.settings.home / "states.parquet"
+    states.write_bytes(b"")
+    away = {"rexgradient_states": states, "rexgradient_root": made.settings.home / "absent"}
+    told = Site(made.settings.model_copy(update=away), made.instance, made.cursor)
+    assert "rexgradient: " in told.tick_until("cannot be read")
+
+
 def test_nightly_schedule_requests_the_same_job(site: Site):
     with dg.build_schedule_context(instance=site.instance) as context:
         result = nightly.evaluate_tick(context)
